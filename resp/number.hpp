@@ -1,0 +1,34 @@
+// Reads the decimal numbers of RESP headers exactly as the server does: canonical, no sign but minus, no leading zero.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace spillway::resp {
+
+// The server's string2ll: "0", "17", "-3"; not "", "-0", "+1", "01", " 1". Out of 64-bit range is no number.
+[[nodiscard]] constexpr std::optional<std::int64_t> parse_canonical(std::string_view text) noexcept {
+    if (text.empty() || text.size() > 20) { return std::nullopt; }
+    const bool negative = text.front() == '-';
+    if (negative) { text.remove_prefix(1); }
+    if (text.empty()) { return std::nullopt; }
+    if (text.front() == '0') {
+        if (negative || text.size() > 1) { return std::nullopt; }
+        return 0;
+    }
+    constexpr auto max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    std::uint64_t value = 0;
+    for (const char c : text) {
+        if (c < '0' || c > '9') { return std::nullopt; }
+        const auto digit = static_cast<std::uint64_t>(c - '0');
+        if (value > (max + 1 - digit) / 10) { return std::nullopt; }
+        value = value * 10 + digit;
+    }
+    if (negative) { return static_cast<std::int64_t>(~value + 1); }
+    if (value > max) { return std::nullopt; }
+    return static_cast<std::int64_t>(value);
+}
+
+}  // namespace spillway::resp
