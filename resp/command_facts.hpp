@@ -18,6 +18,20 @@ enum class Growth : std::uint8_t {
     freeing,
 };
 
+// The `class` label of the metrics, and the group that a rule names as "@growing", "@unbounded", "@script".
+[[nodiscard]] constexpr std::string_view class_label(Growth growth) noexcept {
+    switch (growth) {
+        case Growth::proportional:
+        case Growth::offset: return "growing";
+        case Growth::unbounded: return "unbounded";
+        case Growth::script: return "script";
+        case Growth::ungated: return "ungated";
+        case Growth::freeing: return "freeing";
+        case Growth::other: break;
+    }
+    return "other";
+}
+
 // How many replies a command gets, and whether what follows can still be paired.
 enum class Replies : std::uint8_t {
     one,
@@ -41,6 +55,7 @@ enum class Effect : std::uint8_t {
     exec,
     discard,
     watch,
+    unwatch,
     reset,
     quit,
     client_setname,
@@ -48,13 +63,23 @@ enum class Effect : std::uint8_t {
     one_shot,  // binds to the next command the server sees: ASKING, CLIENT CACHING
 };
 
-// Where keys stand: arguments first, first+step, … up to last (negative counts from the end; 0 = no keys),
-// or `numkeys_at` > 0: that argument says how many keys follow it.
+// A word among the arguments after which further keys stand.
+enum class KeyWord : std::uint8_t {
+    none,
+    streams,  // XREAD, XREADGROUP: the first half of what follows STREAMS are keys
+    store,    // SORT, GEORADIUS: STORE or STOREDIST names one key, and without it the command only reads
+};
+
+// Where keys stand, counting the command's name as argument 0 (a subcommand's name is argument 1): first, first+step, …
+// up to last (negative counts from the end; first = 0: no keys there), and, where `numkeys_at` > 0, as many as that
+// argument says right behind it, and, where `word` is set, those behind the word, looked for from `word_from` on.
 struct KeyRange {
     std::int8_t first = 0;
     std::int8_t last = 0;
     std::int8_t step = 0;
     std::int8_t numkeys_at = 0;
+    KeyWord word = KeyWord::none;
+    std::uint8_t word_from = 0;
 };
 
 // Bytes a command costs beyond its argument bytes, per key that it may create and per element, as measured on Redis 7.0.
@@ -68,13 +93,14 @@ struct GrowthCost {
 struct CommandFacts {
     std::string_view name;  // lower case; "container|sub" for subcommands
     Growth growth = Growth::other;
-    bool denyoom = false;  // as of Redis 7.0; the live list wins
+    bool denyoom = false;  // as of Redis 7.0, or of the release that brought the command; the live list wins
+    bool write = false;    // may change the data set, as the server flags it
     Replies replies = Replies::one;
     SubscriptionKind subscription = SubscriptionKind::channel;
     Effect effect = Effect::none;
     KeyRange keys{};
     GrowthCost cost{};
-    std::uint8_t offset_at = 0;   // for Growth::offset: the argument that holds the offset …
+    std::uint8_t offset_at = 0;   // for Growth::offset: the argument that holds the (first) offset …
     bool offset_in_bits = false;  // … in bits (SETBIT, BITFIELD) or bytes (SETRANGE)
 };
 

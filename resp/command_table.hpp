@@ -1,0 +1,106 @@
+// Finds what is known of a command by its name: our own facts, overlaid with what the live server says of itself.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "resp/command_facts.hpp"
+#include "resp/reply_tree.hpp"
+
+namespace spillway::resp {
+
+// Index into one CommandTable: dense from 0, kept by every overlay on that table.
+using CommandId = std::uint16_t;
+inline constexpr CommandId no_command = 0xffff;
+
+// The sets of commands that a rule may name, as "@growing", "@unbounded", "@script". Each stands for one `class` label.
+enum class CommandGroup : std::uint8_t { growing, unbounded, script };
+
+inline constexpr std::size_t command_name_bytes_max = 64;  // of "CONTAINER SUBCOMMAND" together
+
+struct CommandInfo {
+    CommandId id = no_command;
+    CommandId container = no_command;  // of a subcommand
+    Growth growth = Growth::other;
+    bool denyoom = false;          // the server refuses it at its limit
+    bool write = false;            // may change the data set
+    bool live = false;             // the server listed it
+    bool known = false;            // our own facts hold it; else all we know is what the server said
+    bool movable_keys = false;     // the server says that its key positions do not tell all
+    bool has_subcommands = false;  // look at argument 1, too
+    Replies replies = Replies::one;
+    SubscriptionKind subscription = SubscriptionKind::channel;
+    Effect effect = Effect::none;
+    KeyRange keys{};
+    GrowthCost cost{};
+    std::uint8_t offset_at = 0;
+    bool offset_in_bits = false;
+
+    // Upper case; "XGROUP CREATE" for a subcommand.
+    [[nodiscard]] std::string_view name() const noexcept { return {name_bytes.data(), name_size}; }
+
+    [[nodiscard]] bool in(CommandGroup group) const noexcept {
+        switch (group) {
+            case CommandGroup::growing: return growth == Growth::proportional || growth == Growth::offset;
+            case CommandGroup::unbounded: return growth == Growth::unbounded;
+            case CommandGroup::script: return growth == Growth::script;
+        }
+        return false;
+    }
+
+    // Zeros follow the name, so that the lookup may compare whole words.
+    std::uint8_t name_size = 0;
+    std::array<char, command_name_bytes_max + 8> name_bytes{};
+};
+
+// What an overlay made of the server's list.
+struct OverlayCounts {
+    std::size_t taken = 0;     // commands and subcommands
+    std::size_t skipped = 0;   // entries of an unknown shape, with too long a name, or beyond `commands_max`
+    std::size_t unknown = 0;   // of those taken, not in our own facts: modules, servers newer than we are
+    bool flags_hidden = false; // no command was flagged denyoom: the built-in flags stay
+};
+
+// Immutable once built; its CommandInfo stay where they are for as long as it lives, also when it is moved.
+class CommandTable {
+public:
+    static constexpr std::size_t commands_max = 4096;
+
+    // The built-in facts alone.
+    CommandTable();
+
+    // In any letter case. Null for a name that nobody told us of, an empty one, or one above `command_name_bytes_max`.
+    [[nodiscard]] const CommandInfo* find(std::string_view name) const noexcept;
+    // `container` must be of this table; null for a subcommand that nobody told us of: treat it as its container.
+    [[nodiscard]] const CommandInfo* find_sub(const CommandInfo& container, std::string_view sub) const noexcept;
+
+    // `id` must be below count().
+    [[nodiscard]] const CommandInfo& at(CommandId id) const noexcept { return commands_[id]; }
+    [[nodiscard]] std::size_t count() const noexcept { return commands_.size(); }
+    [[nodiscard]] std::span<const CommandInfo> commands() const noexcept { return commands_; }
+
+    // All zero in a table that was never overlaid.
+    [[nodiscard]] const OverlayCounts& overlay_counts() const noexcept { return overlay_counts_; }
+
+private:
+    friend class CommandOverlay;
+
+    const CommandInfo* lookup(CommandId container, std::string_view name) const noexcept;
+    CommandInfo* lookup(CommandId container, std::string_view name) noexcept;
+    // Null when the table is full or the name too long or already there.
+    CommandInfo* add(CommandId container, std::string_view name);
+
+    std::vector<CommandInfo> commands_;
+    std::vector<std::uint32_t> slots_;  // open addressing: tag of the hash above, id + 1 below; 0 = free
+    OverlayCounts overlay_counts_;
+};
+
+// `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6 fields and up; subcommands nested as of Redis
+// 7.0). The live list wins: a command that it leaves out is not denyoom. A reply that holds no usable entry changes nothing.
+[[nodiscard]] CommandTable overlay(const CommandTable& base, const Reply& command_reply);
+
+}  // namespace spillway::resp
