@@ -41,10 +41,13 @@ struct MemorySample {
     std::int64_t replication_buffers_bytes = -1;  // mem_total_replication_buffers
     std::int64_t backlog_bytes = -1;              // mem_replication_backlog
     std::int64_t aof_buffer_bytes = -1;
+    std::int64_t cluster_links_bytes = -1;      // mem_cluster_links
     std::int64_t max_input_buffer_bytes = -1;   // client_recent_max_input_buffer
     std::int64_t max_output_buffer_bytes = -1;  // client_recent_max_output_buffer
     std::int64_t lazyfree_pending_objects = -1;
     std::int64_t eviction_exceeded_ms = -1;  // current_eviction_exceeded_time
+    std::int64_t cached_scripts = -1;        // number_of_cached_scripts
+    std::int64_t connected_replicas = -1;    // connected_slaves
 
     std::int64_t keys = 0;     // summed over all databases
     std::int64_t expires = 0;  // of these, keys with a TTL

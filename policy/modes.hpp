@@ -11,6 +11,9 @@ enum class Mode : std::uint8_t { off, observe, protect };
 
 enum class Priority : std::uint8_t { critical, normal, sheddable };
 
+// How keys are shown in records and at the admin endpoint (`log.keys`).
+enum class KeyMode : std::uint8_t { full, pattern, hash, none };
+
 [[nodiscard]] constexpr std::string_view name_of(Mode mode) noexcept {
     switch (mode) {
         case Mode::off: return "off";
@@ -25,6 +28,16 @@ enum class Priority : std::uint8_t { critical, normal, sheddable };
         case Priority::critical: return "critical";
         case Priority::normal: return "normal";
         case Priority::sheddable: return "sheddable";
+    }
+    return "?";
+}
+
+[[nodiscard]] constexpr std::string_view name_of(KeyMode mode) noexcept {
+    switch (mode) {
+        case KeyMode::full: return "full";
+        case KeyMode::pattern: return "pattern";
+        case KeyMode::hash: return "hash";
+        case KeyMode::none: return "none";
     }
     return "?";
 }

@@ -42,6 +42,7 @@ struct OomEvent {
     std::string key;                 // first key, raw, at most 256 bytes; masked before it is shown
     std::int32_t db = 0;
     bool in_multi = false;
+    bool script_declared = false;    // the script or function has a flags line without allow-oom, as far as passed by
     ClientFacts client;
     std::string reply;  // the backend's line, at most 512 bytes
 

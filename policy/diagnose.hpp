@@ -1,0 +1,60 @@
+// Explains why memory is full, or whether it is about to be: a cause, how sure it is, what shows it and what would help.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/cause.hpp"
+#include "policy/growth_ledger.hpp"
+#include "policy/key_pattern.hpp"
+#include "policy/memory_history.hpp"
+#include "policy/memory_state.hpp"
+#include "policy/oom_event.hpp"
+
+namespace spillway::policy {
+
+// All that is looked at. Only `state` must be there; everything referred to must outlive the call.
+struct Evidence {
+    const MemoryState& state;
+    const OomEvent* event = nullptr;        // none: a look at the server as it is (doctor)
+    std::span<const HistoryPoint> history;  // oldest first
+    KnownFacts facts;
+    std::span<const GrowthRow> growth;  // largest first, patterns as the ledger has them
+    KeyDisplay keys;                    // how patterns may be named in sentences
+    Nanos now = 0;
+};
+
+enum class Health : std::uint8_t { healthy, at_risk, oom };
+
+[[nodiscard]] constexpr std::string_view name_of(Health health) noexcept {
+    switch (health) {
+        case Health::healthy: return "healthy";
+        case Health::at_risk: return "at-risk";
+        case Health::oom: return "oom";
+    }
+    return "?";
+}
+
+// Sentences are plain ASCII without a full stop, at most sentence_bytes_max; lists hold at most list_max entries.
+struct Diagnosis {
+    Health health = Health::healthy;
+    Cause cause = Cause::unknown;  // says nothing when healthy
+    double confidence = 0;         // 0 to 1
+    std::vector<std::string> evidence;
+    std::vector<Cause> also;
+    std::vector<std::string> advice;
+};
+
+inline constexpr std::size_t sentence_bytes_max = 200;
+inline constexpr std::size_t diagnosis_list_max = 8;
+
+[[nodiscard]] Diagnosis diagnose(const Evidence& evidence);
+
+// The cause that diagnose() would name, without its sentences: cheap enough for every event. For a refusal by the guard
+// it is the cause of the pressure, not what the refusal said.
+[[nodiscard]] Cause likely_cause(const Evidence& evidence);
+
+}  // namespace spillway::policy
