@@ -1,11 +1,11 @@
 # Makes one room of the house a static library named spillway_<room>.
 
-# spillway_room(<name> [DIRECTORY <folder> | SOURCES <file>...] [USES <room>...] [LINKS <target>...]
+# spillway_room(<name> DIRECTORY <folder> [SOURCES <file>...] [USES <room>...] [LINKS <target>...]
 #               [PRECOMPILE <header>...])
-# A room whose folder holds no .cpp file is an interface library, so that others can link it all the same.
+# The sources are every .cpp file under the folder, or those given. A room whose folder holds no .cpp file is an interface library, so that others can link it all the same.
 function(spillway_room name)
     cmake_parse_arguments(PARSE_ARGV 1 room "" "DIRECTORY" "SOURCES;USES;LINKS;PRECOMPILE")
-    if(room_DIRECTORY)
+    if(NOT "SOURCES" IN_LIST ARGN)
         file(GLOB_RECURSE room_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${room_DIRECTORY}/*.cpp")
     endif()
     list(TRANSFORM room_USES PREPEND spillway_)
