@@ -1,0 +1,104 @@
+// A shard's judge: says of each growing command whether it passes, waits, or is refused.
+#include "policy/guard.hpp"
+
+#include <algorithm>
+
+namespace spillway::policy {
+namespace {
+
+constexpr std::int64_t lot_bytes_min = 4 * 1024;
+constexpr std::int64_t lot_bytes_max = 1024 * 1024;
+
+}  // namespace
+
+void Guard::set_limits() noexcept {
+    quick_bytes_max_ = static_cast<std::int64_t>(large_argument_bytes);
+    if (settings_->write_max_bytes > 0) { quick_bytes_max_ = std::min(quick_bytes_max_, settings_->write_max_bytes); }
+}
+
+void Guard::publish(const GuardView& view) noexcept {
+    view_ = view;
+    charged_ -= lease_;
+    lease_ = 0;
+    cells_.charged.store(charged_, std::memory_order_seq_cst);
+}
+
+// The charge is made known before the credit is taken, so that the control side, which freezes the pool and then reads the
+// charges, can only see too much of them.
+bool Guard::take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes) noexcept {
+    cells_.charged.store(charged_ + bytes, std::memory_order_seq_cst);
+    if ((pool_.*from)(bytes)) {
+        charged_ += bytes;
+        return true;
+    }
+    cells_.charged.store(charged_, std::memory_order_seq_cst);
+    return false;
+}
+
+bool Guard::refill(std::int64_t bytes) noexcept {
+    if (pool_.running_low()) { sample_wished_ = true; }
+    const std::int64_t missing = bytes - lease_;
+    const std::int64_t lot = std::clamp(pool_.open() / 16, lot_bytes_min, lot_bytes_max);
+    for (const std::int64_t wanted : {std::max(lot, missing), missing}) {
+        if (take(&CreditPool::take_open, wanted)) {
+            lease_ += wanted;
+            return true;
+        }
+    }
+    sample_wished_ = true;
+    return false;
+}
+
+void Guard::charge(std::int64_t bytes) noexcept {
+    charged_ += bytes;
+    cells_.charged.store(charged_, std::memory_order_seq_cst);
+    pool_.take_anyway(bytes);
+}
+
+bool Guard::exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause& cause) noexcept {
+    const std::int64_t write_max = settings_->write_max_bytes;
+    if (write_max > 0 && request_bytes > static_cast<std::uint64_t>(write_max)) {
+        cause = Cause::write_max;
+        return true;
+    }
+    if (!cost.large) { return false; }
+    if (view_.family == EvictionFamily::all_keys) {
+        const auto free = static_cast<double>(std::max<std::int64_t>(view_.ceiling - view_.counted, 0));
+        cause = Cause::evict_max;
+        return static_cast<double>(cost.charge) > free + settings_->evict_max * static_cast<double>(view_.evictable);
+    }
+    cause = Cause::oversized_write;
+    return cost.charge > pool_.room() + lease_;
+}
+
+Judgement Guard::judge(
+    const Cost& cost,
+    std::uint64_t request_bytes,
+    Priority priority,
+    Nanos now,
+    Waiting& waiting
+) noexcept {
+    if (view_.state == GuardState::off || view_.state == GuardState::blind) {
+        charge(cost.charge);
+        return {};
+    }
+    Judgement refusal{Verdict::refuse, Cause::near_ceiling};
+    if (exceeds_limits(cost, request_bytes, refusal.cause)) {
+        sample_wished_ = true;
+        return refusal;
+    }
+    refusal.cause = Cause::near_ceiling;
+    if (priority == Priority::critical) {
+        charge(cost.charge);
+        return {};
+    }
+    if (take(&CreditPool::take_open, cost.charge)) { return {}; }
+    sample_wished_ = true;
+    if (refuses_growth()) { return refusal; }
+    if (waiting.since == 0) { waiting.since = now; }
+    if (now - waiting.since < settings_->hold_max) { return {Verdict::hold, Cause::near_ceiling}; }
+    if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) { return {}; }
+    return refusal;
+}
+
+}  // namespace spillway::policy

@@ -1,0 +1,111 @@
+// A shard's judge: says of each growing command whether it passes, waits, or is refused.
+//
+// The usual case is quick(): a subtraction from credit that the shard already holds. Everything else is judge().
+#pragma once
+
+#include <cstdint>
+
+#include "policy/cause.hpp"
+#include "policy/cost.hpp"
+#include "policy/credit.hpp"
+#include "policy/meter.hpp"
+
+namespace spillway::policy {
+
+enum class Verdict : std::uint8_t { pass, hold, refuse };
+
+struct Judgement {
+    Verdict verdict = Verdict::pass;
+    Cause cause = Cause::near_ceiling;  // of a refusal
+};
+
+// Since when a connection has had something waiting; 0 = it has not. hold_max bounds this, not each command's wait.
+struct Waiting {
+    Nanos since = 0;
+};
+
+// What a shard needs to know of the newest sample.
+struct GuardView {
+    GuardState state = GuardState::blind;
+    EvictionFamily family = EvictionFamily::unknown;
+    bool steady = true;
+    std::int64_t ceiling = 0;
+    std::int64_t counted = 0;
+    std::int64_t evictable = 0;
+};
+
+class Guard {
+public:
+    // All outlive the guard. One guard per shard and backend.
+    Guard(CreditPool& pool, TrafficCells& cells, const GuardSettings& settings) noexcept
+        : pool_(pool), cells_(cells), settings_(&settings) {
+        set_limits();
+    }
+
+    // A new sample: what was held of the old credit goes back.
+    void publish(const GuardView& view) noexcept;
+    void change(const GuardSettings& settings) noexcept {
+        settings_ = &settings;
+        set_limits();
+    }
+
+    // True when the cost is covered by credit at hand, which is then spent.
+    [[nodiscard]] bool quick(const Cost& cost) noexcept {
+        if (cost.charge > quick_bytes_max_) { return false; }
+        if (lease_ < cost.charge && !refill(cost.charge)) { return false; }
+        lease_ -= cost.charge;
+        return true;
+    }
+    // `request_bytes` is what write_max is compared with. Spends credit when it says pass.
+    [[nodiscard]] Judgement judge(
+        const Cost& cost,
+        std::uint64_t request_bytes,
+        Priority priority,
+        Nanos now,
+        Waiting& waiting
+    ) noexcept;
+    // For what is never refused, or was found out too late: spends without asking.
+    void charge(std::int64_t bytes) noexcept;
+    // An admitted command was answered, or never will be. `lasting` is 0 when it failed.
+    void settle(std::int64_t charged, std::int64_t lasting) noexcept {
+        answered_ += charged;
+        grown_ += lasting;
+    }
+    // Makes what was settled visible to the control side; once a pass.
+    void flush() noexcept {
+        cells_.answered.store(answered_, std::memory_order_relaxed);
+        cells_.grown.store(grown_, std::memory_order_release);
+    }
+
+    [[nodiscard]] Mode mode() const noexcept { return settings_->mode; }
+    [[nodiscard]] Nanos hold_max() const noexcept { return settings_->hold_max; }
+    [[nodiscard]] const GuardView& view() const noexcept { return view_; }
+    // True once after credit ran low: the next sample is wanted early.
+    [[nodiscard]] bool take_sample_wish() noexcept {
+        const bool wished = sample_wished_;
+        sample_wished_ = false;
+        return wished;
+    }
+
+private:
+    [[nodiscard]] bool refill(std::int64_t bytes) noexcept;
+    [[nodiscard]] bool take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes) noexcept;
+    [[nodiscard]] bool exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause& cause) noexcept;
+    [[nodiscard]] bool refuses_growth() const noexcept {
+        return !view_.steady && (view_.state == GuardState::reserve || view_.state == GuardState::ceiling);
+    }
+    void set_limits() noexcept;
+
+    CreditPool& pool_;
+    TrafficCells& cells_;
+    const GuardSettings* settings_;
+    GuardView view_;
+    std::int64_t lease_ = 0;           // taken from the pool and not spent
+    std::int64_t quick_bytes_max_ = 0; // charges above this are measured against the limits for single writes
+    std::int64_t charged_ = 0;
+    std::int64_t answered_ = 0;
+    std::int64_t grown_ = 0;
+    bool sample_wished_ = false;
+};
+
+}  // namespace spillway::policy
