@@ -1,11 +1,11 @@
 // From a request to its answer: routing, the right to change things, and the bodies.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "proxy/admin/http_parser.hpp"
 #include "proxy/admin/sources.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace spillway::admin {
 
@@ -13,13 +13,15 @@ struct Response {
     int status = 200;
     std::string_view content_type = "application/json";
     std::string body;
-    std::string_view allow;     // header Allow, when set
-    bool head_only = false;     // HEAD: announce the body, do not send it
-    bool challenge = false;     // header WWW-Authenticate: Bearer
+    std::string_view allow;  // header Allow, when set
+    bool head_only = false;  // HEAD: announce the body, do not send it
+    bool challenge = false;  // header WWW-Authenticate: Bearer
 };
 
 // `token` is that of the configuration; empty = none is asked for.
-[[nodiscard]] Response answer(const Request& request, const Sources& sources, std::string_view token);
+[[nodiscard]] Response answer(
+    const Request& request, const Sources& sources, std::string_view token
+);
 
 // {"error": reason}
 [[nodiscard]] Response error_response(int status, std::string_view reason);

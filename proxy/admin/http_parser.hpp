@@ -10,10 +10,10 @@
 namespace spillway::admin {
 
 struct Request {
-    std::string method;         // "GET"
-    std::string path;           // up to '?', not decoded: no path of ours needs it
-    std::string query;          // after '?'
-    std::string host;           // the headers that somebody reads; each may come once
+    std::string method;  // "GET"
+    std::string path;    // up to '?', not decoded: no path of ours needs it
+    std::string query;   // after '?'
+    std::string host;    // the headers that somebody reads; each may come once
     std::string origin;
     std::string authorization;
     std::string body;
@@ -31,7 +31,8 @@ struct ParseError {
     std::string reason;
 };
 
-// Feed bytes as they come; after `complete` take the request and feed what was not consumed, after `failed` close.
+// Feed bytes as they come; after `complete` take the request and feed what was not consumed, after
+// `failed` close.
 class HttpParser {
   public:
     enum class Progress : std::uint8_t { need_more, complete, failed };

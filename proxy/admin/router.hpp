@@ -28,8 +28,9 @@ struct Match {
 
     Outcome outcome = Outcome::no_such_path;
     Endpoint endpoint = Endpoint::index;
-    std::string_view parameter;  // the last segment of `…/{id}`, a view into the path; never empty there
-    std::string_view allow;      // after wrong_method: the value of the Allow header
+    std::string_view
+        parameter;  // the last segment of `…/{id}`, a view into the path; never empty there
+    std::string_view allow;  // after wrong_method: the value of the Allow header
 };
 
 // HEAD goes where GET goes. Paths match exactly: no trailing slash, no decoding.

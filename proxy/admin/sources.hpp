@@ -1,14 +1,15 @@
 // What the admin endpoints show and do, as functions that the program wires to its snapshots.
 #pragma once
 
-#include <boost/json/value.hpp>
+#include "policy/modes.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "policy/modes.hpp"
+#include <boost/json/value.hpp>
 
 namespace spillway::admin {
 
@@ -24,8 +25,8 @@ struct ActionResult {
     std::string message;  // what was done, or why not
 };
 
-// Called on the thread of the server's io_context, one at a time; each must answer from a snapshot, without waiting.
-// A function left empty makes its endpoint answer 501.
+// Called on the thread of the server's io_context, one at a time; each must answer from a snapshot,
+// without waiting. A function left empty makes its endpoint answer 501.
 struct Sources {
     std::function<std::string()> metrics;  // Prometheus text
     std::function<Health()> live;          // empty: alive as long as it answers

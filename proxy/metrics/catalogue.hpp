@@ -1,6 +1,10 @@
 // The one list of all metrics: name, help, type, labels, and where each value comes from.
 #pragma once
 
+#include "proxy/metrics/render.hpp"
+#include "proxy/metrics/shard_metrics.hpp"
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,19 +12,27 @@
 #include <string_view>
 #include <variant>
 
-#include "proxy/metrics/render.hpp"
-#include "proxy/metrics/shard_metrics.hpp"
-
 namespace spillway::metrics {
 
 inline constexpr std::string_view name_prefix = "spillway_";
 
 enum class MetricType : std::uint8_t { counter, gauge, histogram };
 
+inline constexpr std::array<std::string_view, 3> metric_type_names = {
+    "counter", "gauge", "histogram"};
+
+[[nodiscard]] constexpr std::string_view name_of(MetricType type) noexcept {
+    return metric_type_names[static_cast<std::size_t>(type)];
+}
+
+// Where the values of a label stand: in the catalogue, or in GlobalGauges.
+enum class LabelValues : std::uint8_t { listed, version, cause_names };
+
 struct Label {
     std::string_view name;
-    std::span<const std::string_view> values;  // empty: named at run time, which `meaning` explains
     std::string_view meaning;
+    std::span<const std::string_view> listed;
+    LabelValues values = LabelValues::listed;
 };
 
 // Summed over the shards; `first` and `second` index the values of the labels.
@@ -50,6 +62,6 @@ struct Metric {
 [[nodiscard]] std::span<const Metric> catalogue() noexcept;
 
 // The page docs/metrics.md, made from the catalogue; `cause_names` as in GlobalGauges.
-[[nodiscard]] std::string catalogue_markdown(std::span<const std::string_view> cause_names);
+[[nodiscard]] std::string catalogue_page(std::span<const std::string_view> cause_names);
 
 }  // namespace spillway::metrics

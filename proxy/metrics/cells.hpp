@@ -9,14 +9,16 @@
 
 namespace spillway::metrics {
 
-// With a single writer a relaxed load and store is exact, and costs what a plain increment costs: no locked
-// instruction. Atomic at all only so that a reader on another thread sees whole values.
+// With a single writer a relaxed load and store is exact, and costs what a plain increment costs:
+// no locked instruction. Atomic at all only so that a reader on another thread sees whole values.
 class Counter {
   public:
     void add(std::uint64_t count = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
     }
-    [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t value() const noexcept {
+        return value_.load(std::memory_order_relaxed);
+    }
 
   private:
     std::atomic<std::uint64_t> value_{0};
@@ -27,7 +29,9 @@ class Gauge {
     void set(std::int64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
     void add(std::int64_t change = 1) noexcept { set(value() + change); }
     void sub(std::int64_t change = 1) noexcept { set(value() - change); }
-    [[nodiscard]] std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::int64_t value() const noexcept {
+        return value_.load(std::memory_order_relaxed);
+    }
 
   private:
     std::atomic<std::int64_t> value_{0};
@@ -37,22 +41,43 @@ class Gauge {
 template <typename Cell, typename Label, std::size_t count>
 class LabelArray {
   public:
-    [[nodiscard]] Cell& operator[](Label label) noexcept { return cells_[static_cast<std::size_t>(label)]; }
-    [[nodiscard]] const Cell& operator[](Label label) const noexcept { return cells_[static_cast<std::size_t>(label)]; }
+    [[nodiscard]] Cell& operator[](Label label) noexcept {
+        return cells_[static_cast<std::size_t>(label)];
+    }
+    [[nodiscard]] const Cell& operator[](Label label) const noexcept {
+        return cells_[static_cast<std::size_t>(label)];
+    }
     [[nodiscard]] const Cell& at_index(std::size_t index) const noexcept { return cells_[index]; }
 
   private:
     std::array<Cell, count> cells_{};
 };
 
-// Upper bounds of the buckets in nanoseconds, 50 us to 10 s; a value on a bound belongs below it. One more bucket takes the rest.
+// Upper bounds of the buckets in nanoseconds, 50 us to 10 s; a value on a bound belongs below it.
+// One more bucket takes the rest.
 inline constexpr std::array<std::uint64_t, 17> bucket_bounds_ns = {
-    50'000,      100'000,     250'000,     500'000,       1'000'000,     2'500'000,     5'000'000,      10'000'000,     25'000'000,
-    50'000'000,  100'000'000, 250'000'000, 500'000'000,   1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000,
+    50'000,
+    100'000,
+    250'000,
+    500'000,
+    1'000'000,
+    2'500'000,
+    5'000'000,
+    10'000'000,
+    25'000'000,
+    50'000'000,
+    100'000'000,
+    250'000'000,
+    500'000'000,
+    1'000'000'000,
+    2'500'000'000,
+    5'000'000'000,
+    10'000'000'000,
 };
 inline constexpr std::size_t bucket_count = bucket_bounds_ns.size() + 1;
 
-// The bucket of a duration: one table look-up by magnitude and one comparison, since no power of two holds two bounds.
+// The bucket of a duration: one table look-up by magnitude and one comparison, since no power of
+// two holds two bounds.
 [[nodiscard]] constexpr std::size_t bucket_of(std::uint64_t nanoseconds) noexcept {
     constexpr auto first_of_width = [] {
         std::array<std::uint8_t, 65> table{};
@@ -67,10 +92,12 @@ inline constexpr std::size_t bucket_count = bucket_bounds_ns.size() + 1;
         return table;
     }();
     const std::size_t first = first_of_width[static_cast<std::size_t>(std::bit_width(nanoseconds))];
-    return first + ((first < bucket_bounds_ns.size() && nanoseconds > bucket_bounds_ns[first]) ? 1U : 0U);
+    return first +
+           ((first < bucket_bounds_ns.size() && nanoseconds > bucket_bounds_ns[first]) ? 1U : 0U);
 }
 
-// Durations in nanoseconds. The count is the sum over the buckets, so that it never contradicts them.
+// Durations in nanoseconds. The count is the sum over the buckets, so that it never contradicts
+// them.
 class Histogram {
   public:
     // `times` lets a run of like commands be recorded at once.
@@ -78,7 +105,9 @@ class Histogram {
         buckets_[bucket_of(nanoseconds)].add(times);
         sum_ns_.add(nanoseconds * times);
     }
-    [[nodiscard]] std::uint64_t bucket(std::size_t index) const noexcept { return buckets_[index].value(); }
+    [[nodiscard]] std::uint64_t bucket(std::size_t index) const noexcept {
+        return buckets_[index].value();
+    }
     [[nodiscard]] std::uint64_t sum_ns() const noexcept { return sum_ns_.value(); }
 
   private:

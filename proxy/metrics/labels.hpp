@@ -12,21 +12,32 @@ namespace spillway::metrics {
 enum class CommandClass : std::uint8_t { growing, unbounded, script, ungated, freeing, other };
 
 inline constexpr std::array<std::string_view, 6> command_class_names = {
-    "growing", "unbounded", "script", "ungated", "freeing", "other",
+    "growing",
+    "unbounded",
+    "script",
+    "ungated",
+    "freeing",
+    "other",
 };
 
-// The class of a command with this growth. A template, so that this room needs no other room's header:
-// Growth is resp::Growth, and -Wswitch reports an enumerator that has no class yet.
+// The class of a command with this growth. A template, so that this room needs no other room's
+// header: Growth is resp::Growth, and -Wswitch reports an enumerator that has no class yet.
 template <typename Growth>
 [[nodiscard]] constexpr CommandClass class_of(Growth growth) noexcept {
     switch (growth) {
         case Growth::proportional:
-        case Growth::offset: return CommandClass::growing;
-        case Growth::unbounded: return CommandClass::unbounded;
-        case Growth::script: return CommandClass::script;
-        case Growth::ungated: return CommandClass::ungated;
-        case Growth::freeing: return CommandClass::freeing;
-        case Growth::other: return CommandClass::other;
+        case Growth::offset:
+            return CommandClass::growing;
+        case Growth::unbounded:
+            return CommandClass::unbounded;
+        case Growth::script:
+            return CommandClass::script;
+        case Growth::ungated:
+            return CommandClass::ungated;
+        case Growth::freeing:
+            return CommandClass::freeing;
+        case Growth::other:
+            return CommandClass::other;
     }
     return CommandClass::other;
 }
@@ -35,14 +46,21 @@ template <typename Growth>
 enum class CommandVerdict : std::uint8_t { pass, held, refused, would_hold, would_refuse };
 
 inline constexpr std::array<std::string_view, 5> command_verdict_names = {
-    "pass", "held", "refused", "would_hold", "would_refuse",
+    "pass",
+    "held",
+    "refused",
+    "would_hold",
+    "would_refuse",
 };
 
 // Seen from the proxy: `in` was read from that side, `out` was written to it.
 enum class Direction : std::uint8_t { client_in, client_out, backend_in, backend_out };
 
 inline constexpr std::array<std::string_view, 4> direction_names = {
-    "client_in", "client_out", "backend_in", "backend_out",
+    "client_in",
+    "client_out",
+    "backend_in",
+    "backend_out",
 };
 
 enum class Origin : std::uint8_t { backend, guard };
@@ -59,7 +77,11 @@ enum class RefusedReason : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, 5> refused_reason_names = {
-    "max_clients", "descriptors", "backend_unavailable", "stopping", "error",
+    "max_clients",
+    "descriptors",
+    "backend_unavailable",
+    "stopping",
+    "error",
 };
 
 // Why a session became a plain pipe.
@@ -72,7 +94,11 @@ enum class OpaqueReason : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, 5> opaque_reason_names = {
-    "monitor", "replication", "unreadable_reply", "unpaired_reply", "unknown_replies",
+    "monitor",
+    "replication",
+    "unreadable_reply",
+    "unpaired_reply",
+    "unknown_replies",
 };
 
 // Why a session ended.
@@ -90,8 +116,16 @@ enum class ClosedReason : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, 10> closed_reason_names = {
-    "client_closed", "client_error", "quit",           "protocol_error", "backend_closed",
-    "backend_error", "ledger_full",  "spool_overflow", "drain_timeout",  "stopping",
+    "client_closed",
+    "client_error",
+    "quit",
+    "protocol_error",
+    "backend_closed",
+    "backend_error",
+    "ledger_full",
+    "spool_overflow",
+    "drain_timeout",
+    "stopping",
 };
 
 // Causes of OOM are named by the diagnosis; here they are indices below this bound.

@@ -1,5 +1,8 @@
-// Prometheus text from the cells of all shards and what the control plane knows of backends and guard.
+// Prometheus text from the cells of all shards and what the control plane knows of backends and
+// guard.
 #pragma once
+
+#include "proxy/metrics/shard_metrics.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -7,8 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "proxy/metrics/shard_metrics.hpp"
 
 namespace spillway::metrics {
 
@@ -29,18 +30,22 @@ struct BackendGauges {
     double sample_age_seconds = not_known;
 };
 
-// What is not counted by a shard. Strings are those of the labels; a state or mode outside the catalogue shows as all zero.
+// What is not counted by a shard. Strings are those of the labels; a state or mode outside the
+// catalogue shows as all zero.
 struct GlobalGauges {
     std::string version;
     std::vector<BackendGauges> backends;
     std::string_view guard_state = "off";
     std::string_view guard_mode = "off";
-    std::uint64_t config_reloads_ok = 0;
+    std::uint64_t config_reloads_applied = 0;
     std::uint64_t config_reloads_rejected = 0;
     std::span<const std::string_view> cause_names;  // at most causes_max; policy::cause_names
 };
 
-// The whole exposition, each family with HELP and TYPE, its series in a fixed order. Null entries of `shards` are skipped.
-[[nodiscard]] std::string render(std::span<const ShardMetrics* const> shards, const GlobalGauges& gauges);
+// The whole exposition, each family with HELP and TYPE, its series in a fixed order. Null entries
+// of `shards` are skipped.
+[[nodiscard]] std::string render(
+    std::span<const ShardMetrics* const> shards, const GlobalGauges& gauges
+);
 
 }  // namespace spillway::metrics
