@@ -94,7 +94,8 @@ template <typename ArgAt>
     return search;
 }
 
-// Walks the operations of BITFIELD; feed it each argument from the first operation on.
+// Walks the operations of BITFIELD; feed it each argument from the first operation on. The server checks all of them before
+// it runs one, so what it would refuse writes nothing.
 class BitfieldScan {
 public:
     void feed(std::string_view argument) noexcept;
@@ -103,7 +104,7 @@ public:
     [[nodiscard]] std::uint64_t bytes_reached() const noexcept { return bytes_reached_; }
 
 private:
-    enum class Expect : std::uint8_t { operation, encoding, offset, value, overflow };
+    enum class Expect : std::uint8_t { operation, encoding, offset, value, overflow, refused };
     Expect expect_ = Expect::operation;
     bool writing_ = false;
     bool writes_ = false;

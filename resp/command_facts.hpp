@@ -91,7 +91,7 @@ struct GrowthCost {
 };
 
 struct CommandFacts {
-    std::string_view name;  // lower case; "container|sub" for subcommands
+    std::string_view name{};  // lower case; "container|sub" for subcommands
     Growth growth = Growth::other;
     bool denyoom = false;  // as of Redis 7.0, or of the release that brought the command; the live list wins
     bool write = false;    // may change the data set, as the server flags it

@@ -22,7 +22,8 @@ enum class CommandGroup : std::uint8_t { growing, unbounded, script };
 
 inline constexpr std::size_t command_name_bytes_max = 64;  // of "CONTAINER SUBCOMMAND" together
 
-struct CommandInfo {
+// One cache line holds the facts and the first half of the name.
+struct alignas(64) CommandInfo {
     CommandId id = no_command;
     CommandId container = no_command;  // of a subcommand
     Growth growth = Growth::other;
@@ -60,9 +61,9 @@ struct CommandInfo {
 // What an overlay made of the server's list.
 struct OverlayCounts {
     std::size_t taken = 0;     // commands and subcommands
-    std::size_t skipped = 0;   // entries of an unknown shape, with too long a name, or beyond `commands_max`
-    std::size_t unknown = 0;   // of those taken, not in our own facts: modules, servers newer than we are
-    bool flags_hidden = false; // no command was flagged denyoom: the built-in flags stay
+    std::size_t skipped = 0;    // entries of an unknown shape, with an unusable name, or beyond `commands_max`
+    std::size_t unknown = 0;    // of those taken, not in our own facts: modules, servers newer than we are
+    bool flags_hidden = false;  // no command was flagged denyoom: the built-in flags stay
 };
 
 // Immutable once built; its CommandInfo stay where they are for as long as it lives, also when it is moved.
@@ -89,18 +90,18 @@ public:
 private:
     friend class CommandOverlay;
 
-    const CommandInfo* lookup(CommandId container, std::string_view name) const noexcept;
-    CommandInfo* lookup(CommandId container, std::string_view name) noexcept;
-    // Null when the table is full or the name too long or already there.
-    CommandInfo* add(CommandId container, std::string_view name);
+    [[nodiscard]] const CommandInfo* lookup(CommandId container, std::string_view name) const noexcept;
+    // The command of that name, new if need be; null when the table is full or the name unusable.
+    CommandInfo* find_or_add(CommandId container, std::string_view name);
+    void insert_slot(const CommandInfo& command);
 
     std::vector<CommandInfo> commands_;
-    std::vector<std::uint32_t> slots_;  // open addressing: tag of the hash above, id + 1 below; 0 = free
+    std::vector<std::uint32_t> slots_;  // open addressing: 16 bits of the hash, then id + 1; 0 = free
     OverlayCounts overlay_counts_;
 };
 
-// `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6 fields and up; subcommands nested as of Redis
-// 7.0). The live list wins: a command that it leaves out is not denyoom. A reply that holds no usable entry changes nothing.
+// `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6 fields and up; subcommands nested as of
+// Redis 7.0). The live list wins: what it leaves out is not denyoom. A reply without a usable entry changes nothing.
 [[nodiscard]] CommandTable overlay(const CommandTable& base, const Reply& command_reply);
 
 }  // namespace spillway::resp

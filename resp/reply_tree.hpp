@@ -26,9 +26,9 @@ enum class ReplyType : std::uint8_t {
 // Texts are views into the bytes that were parsed, which must outlive the tree.
 struct Reply {
     ReplyType type = ReplyType::null;
-    std::int64_t integer = 0;      // integer and boolean
-    std::string_view text;         // simple, error, number, bulk, verbatim; without prefix and line end
-    std::vector<Reply> elements;   // array, map, set, push
+    std::int64_t integer = 0;       // integer and boolean
+    std::string_view text{};        // simple, error, number, bulk, verbatim; without prefix and line end
+    std::vector<Reply> elements{};  // array, map, set, push
 
     [[nodiscard]] bool is_error() const noexcept { return type == ReplyType::error; }
     // Array or set: RESP3 answers with a set where RESP2 has an array.
