@@ -1,0 +1,105 @@
+// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching commands and their replies.
+#include "proxy/core/connection_state.hpp"
+
+#include "resp/number.hpp"
+#include "resp/word.hpp"
+
+namespace spillway::core {
+namespace {
+
+constexpr std::size_t identity_bytes_max = 256;
+
+std::string cut(std::string_view text) { return std::string(text.substr(0, identity_bytes_max)); }
+
+}  // namespace
+
+void ConnectionState::end_multi() noexcept {
+    in_multi_ = false;
+    queued_charge_ = queued_lasting_ = 0;
+}
+
+// HELLO [version [AUTH user password] [SETNAME name]]
+ConnectionState::Change ConnectionState::read_hello(const resp::CommandReader& head) {
+    Change change;
+    change.effect = resp::Effect::hello;
+    for (std::uint32_t i = 2; i < head.arguments_announced(); ++i) {
+        if (resp::is_word(head.argument(i), "AUTH") && i + 2 < head.arguments_announced()) {
+            change.user = cut(head.argument(i + 1));
+            i += 2;
+        } else if (resp::is_word(head.argument(i), "SETNAME") && i + 1 < head.arguments_announced()) {
+            change.name = cut(head.argument(++i));
+        }
+    }
+    return change;
+}
+
+bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& head) {
+    Change change;
+    change.effect = effect;
+    switch (effect) {
+        case resp::Effect::none:
+        case resp::Effect::watch:
+        case resp::Effect::unwatch:
+        case resp::Effect::one_shot: return false;
+        case resp::Effect::multi: in_multi_ = true; return false;
+        case resp::Effect::quit: quitting_ = true; return false;
+        case resp::Effect::exec:
+        case resp::Effect::discard:
+            // With arguments the server refuses it and stays in MULTI.
+            if (head.argument_count() == 1) { end_multi(); }
+            return false;
+        case resp::Effect::reset:
+            end_multi();
+            reply_off_ = false;
+            skip_replies_ = 0;
+            break;
+        case resp::Effect::auth: change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default"; break;
+        case resp::Effect::hello: change = read_hello(head); break;
+        case resp::Effect::select:
+            change.db = static_cast<std::int32_t>(resp::parse_canonical(head.argument(1)).value_or(0));
+            break;
+        case resp::Effect::client_setname: change.name = cut(head.argument(2)); break;
+        case resp::Effect::client_setinfo:
+            change.name = resp::is_word(head.argument(2), "LIB-NAME") ? cut(head.argument(3)) : library_;
+            break;
+    }
+    if (!changes_) { changes_ = std::make_unique<std::deque<Change>>(); }
+    changes_->push_back(std::move(change));
+    return true;
+}
+
+void ConnectionState::on_client_reply(std::string_view argument) {
+    if (resp::is_word(argument, "ON")) {
+        reply_off_ = false;
+    } else if (resp::is_word(argument, "OFF")) {
+        reply_off_ = true;
+    } else if (resp::is_word(argument, "SKIP") && !reply_off_) {
+        skip_replies_ = 2;  // itself and the next
+    }
+}
+
+void ConnectionState::settle_effect(bool succeeded) {
+    if (!changes_ || changes_->empty()) { return; }
+    Change change = std::move(changes_->front());
+    changes_->pop_front();
+    if (changes_->empty()) { changes_.reset(); }
+    if (!succeeded) { return; }
+    switch (change.effect) {
+        case resp::Effect::auth: user_ = std::move(change.user); break;
+        case resp::Effect::hello:
+            if (!change.user.empty()) { user_ = std::move(change.user); }
+            if (!change.name.empty()) { name_ = std::move(change.name); }
+            break;
+        case resp::Effect::select: db_ = change.db; break;
+        case resp::Effect::client_setname: name_ = std::move(change.name); break;
+        case resp::Effect::client_setinfo: library_ = std::move(change.name); break;
+        case resp::Effect::reset:
+            name_.clear();
+            user_ = "default";
+            db_ = 0;
+            break;
+        default: break;
+    }
+}
+
+}  // namespace spillway::core

@@ -1,0 +1,77 @@
+// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching commands and their replies.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "resp/command_facts.hpp"
+#include "resp/command_reader.hpp"
+
+namespace spillway::core {
+
+class ConnectionState {
+public:
+    // What the client is known as. Cut at 256 bytes each.
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] const std::string& user() const noexcept { return user_; }
+    [[nodiscard]] const std::string& library() const noexcept { return library_; }
+    [[nodiscard]] std::int32_t db() const noexcept { return db_; }
+
+    // The request side. Nothing special is the usual case, and one test.
+    [[nodiscard]] bool plain() const noexcept { return !in_multi_ && !reply_off_ && skip_replies_ == 0 && !one_shot_ && !quitting_; }
+    [[nodiscard]] bool in_multi() const noexcept { return in_multi_; }
+    [[nodiscard]] bool quitting() const noexcept { return quitting_; }
+    [[nodiscard]] bool replies_off() const noexcept { return reply_off_; }
+    // The command now seen gets no reply.
+    [[nodiscard]] bool reply_suppressed() const noexcept { return reply_off_ || skip_replies_ > 0; }
+    // The command now seen must reach the server, or a modifier would bind to the one after it.
+    [[nodiscard]] bool bound_by_modifier() const noexcept { return one_shot_ || skip_replies_ > 0; }
+
+    // Takes note of a command that goes to the server; true when a change then awaits its reply: see settle_effect.
+    // `next` is called for every command that goes to the server, at its end.
+    [[nodiscard]] bool on_effect(resp::Effect effect, const resp::CommandReader& head);
+    void on_client_reply(std::string_view argument);
+    void next(bool one_shot) noexcept {
+        one_shot_ = one_shot;
+        if (skip_replies_ > 0) { --skip_replies_; }
+    }
+
+    // Estimates of what is queued in MULTI: charged once more when EXEC runs it.
+    void queue(std::int64_t charged, std::int64_t lasting) noexcept {
+        queued_charge_ += charged;
+        queued_lasting_ += lasting;
+    }
+    [[nodiscard]] std::int64_t queued_charge() const noexcept { return queued_charge_; }
+    [[nodiscard]] std::int64_t queued_lasting() const noexcept { return queued_lasting_; }
+
+    // The reply side: the oldest change that awaits its reply takes place, or does not.
+    void settle_effect(bool succeeded);
+
+private:
+    struct Change {
+        resp::Effect effect = resp::Effect::none;
+        std::string user;
+        std::string name;
+        std::int32_t db = 0;
+    };
+    [[nodiscard]] static Change read_hello(const resp::CommandReader& head);
+    void end_multi() noexcept;
+
+    std::string name_;
+    std::string user_ = "default";
+    std::string library_;
+    std::int32_t db_ = 0;
+    bool in_multi_ = false;
+    bool reply_off_ = false;
+    bool one_shot_ = false;
+    bool quitting_ = false;
+    std::uint8_t skip_replies_ = 0;
+    std::int64_t queued_charge_ = 0;
+    std::int64_t queued_lasting_ = 0;
+    std::unique_ptr<std::deque<Change>> changes_;  // only while some await their reply
+};
+
+}  // namespace spillway::core

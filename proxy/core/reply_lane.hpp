@@ -1,0 +1,66 @@
+// The way from backend to client: finds each reply, settles it with the ledger, and puts our own replies in their places.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "policy/oom_reply.hpp"
+#include "proxy/core/output.hpp"
+#include "proxy/core/request_lane.hpp"
+#include "resp/reply_reader.hpp"
+
+namespace spillway::core {
+
+class ReplyLane {
+public:
+    explicit ReplyLane(SessionShared& shared) noexcept : shared_(shared) {}
+
+    // Takes what the backend sent, all of it unless `to_client` is full; returns how much. Pieces lie in `bytes`.
+    [[nodiscard]] std::size_t take(std::string_view bytes, Output& to_client);
+    // Adds the local replies whose turn it is. False when `to_client` is full: flush and call again.
+    [[nodiscard]] bool add_local(Output& to_client);
+
+    // Bytes only pass: nothing is paired any more.
+    [[nodiscard]] bool piped() const noexcept { return piped_; }
+    // The client is in the middle of a reply: an error of ours would land inside it.
+    [[nodiscard]] bool at_boundary() const noexcept { return reader_.at_boundary(); }
+    // What is still to come of the bulk that is being passed; 0 outside of one.
+    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept { return reader_.bulk_bytes_left(); }
+
+private:
+    struct Subscriptions {
+        std::int64_t channels = 0;
+        std::int64_t patterns = 0;
+        std::int64_t shards = 0;
+        [[nodiscard]] bool any() const noexcept { return channels + patterns + shards > 0; }
+        [[nodiscard]] std::int64_t of(resp::SubscriptionKind kind) const noexcept;
+        void count(std::string_view kind, std::int64_t total) noexcept;
+    };
+
+    [[nodiscard]] const std::string* end_reply();
+    void end_subscription_frame();
+    void end_command(LedgerRun& run);
+    void flush_ended();
+    void look_at_error(policy::ErrorPlace place);
+    [[nodiscard]] policy::ErrorPlace nested_place() noexcept;
+    [[nodiscard]] bool is_asynchronous() const noexcept;
+    [[nodiscard]] bool annotates();
+    [[nodiscard]] bool pipe_is_due(std::string_view bytes);
+    void become_pipe(metrics::OpaqueReason reason);
+
+    SessionShared& shared_;
+    resp::ReplyReader reader_;
+    Subscriptions subscriptions_;
+    std::int64_t frames_left_ = 0;  // of the subscription in front, once its first frame came
+    bool hidden_ = false;           // the reply being read is replaced by ours
+    bool piped_ = false;
+    bool resp3_ = false;     // as far as HELLO's answers and pushes have shown
+    bool oom_seen_ = false;  // in the reply being read
+    // Commands of the front run that ended and are not yet taken from the ledger.
+    std::uint64_t ended_ = 0;
+    std::uint64_t ended_well_ = 0;
+    std::uint64_t ended_failed_ = 0;
+};
+
+}  // namespace spillway::core

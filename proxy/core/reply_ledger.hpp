@@ -1,0 +1,115 @@
+// Pairs each command with the reply it will get, in order: the only tie between the two lanes of a session.
+//
+//   RequestLane ── push ──►  [ reply x 40 | local x 3 | reply x 7 | subscription | … ]  ── front, pop ──► ReplyLane
+//
+// Like commands in a row are one run, so that a million commands ahead of the first reply cost next to nothing. Once there
+// are many runs, differences that only matter for statistics no longer separate them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "policy/memory_sample.hpp"
+#include "proxy/core/block_queue.hpp"
+#include "proxy/metrics/labels.hpp"
+#include "resp/command_facts.hpp"
+
+namespace spillway::core {
+
+using policy::Nanos;
+
+enum class Expect : std::uint8_t {
+    reply,           // one from the backend
+    local,           // none: ours stands in its place
+    replaced,        // one from the backend, to a command put in place of a refused one; ours is shown instead
+    subscription,    // `frames` confirmations, or one error
+    unsubscription,  // the same; how many may be known only when its turn comes
+    monitor,         // one; if it is no error, an endless stream follows
+    replication,     // an error, or a stream that leaves RESP at once
+    pipe,            // from here on nothing is paired
+};
+
+struct LedgerRun {
+    Expect expect = Expect::reply;
+    metrics::CommandClass command_class = metrics::CommandClass::other;
+    resp::SubscriptionKind subscription = resp::SubscriptionKind::channel;
+    bool detailed = false;    // each of its commands has a CommandDetail
+    bool has_effect = false;  // a reply that is no error changes the connection's state
+    resp::Effect effect = resp::Effect::none;
+    bool in_exec = false;     // errors inside its reply belong to a transaction
+    std::uint32_t frames = 0;  // of a subscription: still to come; 0 in an unsubscription = one per subscription
+    std::uint64_t count = 1;
+    Nanos sent_at = 0;
+    std::int64_t charged = 0;  // summed over the run
+    std::int64_t lasting = 0;
+    const std::string* text = nullptr;  // of local and replaced: outlives the session
+};
+
+// What is remembered of a growing command, so that an OOM reply can name it. Cut where it is too long.
+struct CommandDetail {
+    static constexpr std::size_t key_bytes_max = 44;
+    std::uint16_t command = 0;  // CommandId
+    bool in_multi = false;
+    std::uint8_t key_size = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t largest_bytes = 0;
+    std::array<char, key_bytes_max> key{};
+};
+
+class ReplyLedger {
+public:
+    // From this many runs on, runs are merged coarsely; at the hard cap the session must end.
+    static constexpr std::size_t coarse_runs = 4096;
+    static constexpr std::size_t runs_max = 1'000'000;
+    static constexpr std::size_t details_max = 1024;
+
+    explicit ReplyLedger(BlockPool& pool) noexcept : runs_(pool), details_(pool) {}
+
+    void push(const LedgerRun& run) {
+        if (!runs_.empty() && merges(runs_.back(), run)) {
+            LedgerRun& last = runs_.back();
+            last.count += run.count;
+            last.charged += run.charged;
+            last.lasting += run.lasting;
+        } else {
+            runs_.push(run);
+        }
+    }
+    // Adds to what the newest command was charged; false when it is no longer there.
+    [[nodiscard]] bool charge_last(std::int64_t bytes) noexcept {
+        if (runs_.empty()) { return false; }
+        runs_.back().charged += bytes;
+        return true;
+    }
+    // False when there is no place: the run must then not be detailed.
+    [[nodiscard]] bool push_detail(const CommandDetail& detail) {
+        if (details_.size() >= details_max) { return false; }
+        details_.push(detail);
+        return true;
+    }
+
+    [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
+    [[nodiscard]] bool full() const noexcept { return runs_.size() >= runs_max; }
+    [[nodiscard]] LedgerRun& front() noexcept { return runs_.front(); }
+    [[nodiscard]] CommandDetail& front_detail() noexcept { return details_.front(); }
+    void pop_detail() { details_.pop(); }
+    // Ends `count` commands of the front run, at most as many as it has.
+    void pop(std::uint64_t count) {
+        LedgerRun& run = runs_.front();
+        run.count -= count;
+        if (run.count == 0) { runs_.pop(); }
+    }
+
+private:
+    [[nodiscard]] bool merges(const LedgerRun& last, const LedgerRun& run) const noexcept {
+        if (last.expect != run.expect || last.has_effect || run.has_effect || last.in_exec || run.in_exec) { return false; }
+        if (run.expect == Expect::local) { return last.text == run.text; }
+        if (run.expect != Expect::reply || last.detailed != run.detailed) { return false; }
+        return runs_.size() >= coarse_runs || (last.command_class == run.command_class && last.sent_at == run.sent_at);
+    }
+
+    BlockQueue<LedgerRun> runs_;
+    BlockQueue<CommandDetail> details_;
+};
+
+}  // namespace spillway::core

@@ -1,0 +1,39 @@
+// What all sessions of a shard share: the time of this pass, tables, guard, counters, and what they report.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "policy/growth_ledger.hpp"
+#include "policy/guard.hpp"
+#include "policy/rules.hpp"
+#include "proxy/core/block_queue.hpp"
+#include "proxy/core/oom_reporter.hpp"
+#include "proxy/core/refusal_texts.hpp"
+#include "proxy/metrics/shard_metrics.hpp"
+#include "resp/command_table.hpp"
+
+namespace spillway::core {
+
+// One thread's; plain data, set up and refreshed by the shard that owns it.
+struct ShardContext {
+    ShardContext(policy::CreditPool& pool, policy::TrafficCells& cells, const policy::GuardSettings& settings)
+        : guard(pool, cells, settings) {}
+
+    policy::Nanos now = 0;  // of this pass
+    std::shared_ptr<const resp::CommandTable> commands;
+    std::shared_ptr<const policy::Rules> rules;
+    policy::Guard guard;
+    std::string policy_name = "unknown";
+    RefusalTexts refusals;
+    OomReporter ooms;
+    policy::GrowthLedger growth;
+    std::int64_t growth_sample_left = 0;  // bytes until the next command is put into the growth ledger
+    BlockPool blocks;
+    metrics::ShardMetrics metrics;
+    bool annotate_replies = false;
+    std::string annotation;  // what is appended to a top-level OOM reply
+    std::uint64_t spool_client_bytes_max = 64ULL << 20U;
+};
+
+}  // namespace spillway::core
