@@ -12,10 +12,10 @@ namespace spillway::admin {
 struct Response {
     int status = 200;
     std::string_view content_type = "application/json";
-    std::string body;
-    std::string_view allow;  // header Allow, when set
-    bool head_only = false;  // HEAD: announce the body, do not send it
-    bool challenge = false;  // header WWW-Authenticate: Bearer
+    std::string body = {};
+    std::string_view allow = {};  // header Allow, when set
+    bool head_only = false;       // HEAD: announce the body, do not send it
+    bool challenge = false;       // header WWW-Authenticate: Bearer
 };
 
 // `token` is that of the configuration; empty = none is asked for.

@@ -17,7 +17,6 @@ struct Request {
     std::string origin;
     std::string authorization;
     std::string body;
-    bool expects_continue = false;
     bool keep_alive = false;
 };
 
