@@ -1,51 +1,60 @@
-// Finds where each command of a client begins and ends, and what stands in its head, without gathering its values.
+// Finds where each command of a client begins and ends, and what stands in its head, without
+// gathering its values.
 #include "resp/command_reader.hpp"
+
+#include "resp/inline_words.hpp"
+#include "resp/number.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
-#include "resp/inline_words.hpp"
-#include "resp/number.hpp"
-
 namespace spillway::resp {
 namespace {
 
-// A canonical number has at most 20 characters; a longer line can only end in the server's protocol error.
+// A canonical number has at most 20 characters; a longer line can only end in the server's protocol
+// error.
 constexpr std::size_t number_line_bytes_max = 22;
 constexpr std::int64_t multibulk_count_max = std::numeric_limits<std::int32_t>::max();
-// Sums of announced lengths stop growing by more than this a piece, so that no peer can make them overflow.
+// An announced length adds no more than this to a sum, so that no peer can make a sum overflow.
 constexpr std::uint64_t summed_length_max = std::uint64_t{1} << 48;
+// Memory that a command may leave behind for the next one.
+constexpr std::size_t kept_refs_max = 64;
+constexpr std::size_t kept_text_bytes_max = 1024;
+
+enum class LineState : std::uint8_t { need_more, number, malformed };
 
 struct NumberLine {
-    enum class Kind : std::uint8_t { need_more, number, malformed } kind = Kind::need_more;
     std::int64_t value = 0;
-    std::size_t end = 0;  // behind the line and the byte after its CR
+    std::size_t end = 0;  // behind the line's CR and the byte after it
+    LineState state = LineState::need_more;
 };
 
-// Reads the number of a header line whose type byte stands at `at`. The server wants CR and one byte more, any byte.
-NumberLine read_number_line(std::string_view window, std::size_t at) noexcept {
-    const std::size_t begin = at + 1;
-    std::size_t i = begin;
-    // Nearly all lengths are one to three plain digits: no search, no general parser.
-    std::int64_t value = 0;
-    const std::size_t quick_end = std::min(window.size(), begin + 9);
-    while (i < quick_end && window[i] >= '0' && window[i] <= '9') {
-        value = value * 10 + (window[i] - '0');
-        ++i;
-    }
-    if (i > begin && i + 1 < window.size() && window[i] == '\r' && (window[begin] != '0' || i == begin + 1)) {
-        return {NumberLine::Kind::number, value, i + 2};
-    }
-    const std::string_view line = window.substr(std::min(begin, window.size()), number_line_bytes_max);
+NumberLine read_long_number_line(std::string_view window, std::size_t at) noexcept {
+    const std::string_view line = window.substr(at, number_line_bytes_max);
     const std::size_t cr = line.find('\r');
     if (cr == std::string_view::npos) {
-        return {line.size() == number_line_bytes_max ? NumberLine::Kind::malformed : NumberLine::Kind::need_more, 0, 0};
+        return {
+            .state =
+                line.size() == number_line_bytes_max ? LineState::malformed : LineState::need_more};
     }
     const auto number = parse_canonical(line.substr(0, cr));
-    if (!number) { return {NumberLine::Kind::malformed, 0, 0}; }
-    if (begin + cr + 1 >= window.size()) { return {}; }
-    return {NumberLine::Kind::number, *number, begin + cr + 2};
+    if (!number) {
+        return {.state = LineState::malformed};
+    }
+    if (at + cr + 1 >= window.size()) {
+        return {};
+    }
+    return {*number, at + cr + 2, LineState::number};
+}
+
+// Reads the number of a header line from behind its type byte. The server wants CR and one byte
+// more, any byte.
+inline NumberLine read_number_line(std::string_view window, std::size_t at) noexcept {
+    if (const ShortNumber number = short_number(window, at); number.end > 0) {
+        return {static_cast<std::int64_t>(number.value), number.end, LineState::number};
+    }
+    return read_long_number_line(window, at);
 }
 
 }  // namespace
@@ -57,16 +66,29 @@ void CommandReader::start() {
     announced_ = 0;
     argument_bytes_ = 0;
     largest_bytes_ = 0;
-    if (!more_.empty()) {
-        more_.clear();
-        if (more_.capacity() > 64) { more_.shrink_to_fit(); }
+    if (!more_.empty() || !inline_text_.empty()) {
+        give_memory_back();
+    }
+}
+
+void CommandReader::give_memory_back() {
+    more_.clear();
+    inline_text_.clear();
+    if (more_.capacity() > kept_refs_max) {
+        more_.shrink_to_fit();
+    }
+    if (inline_text_.capacity() > kept_text_bytes_max) {
+        inline_text_.shrink_to_fit();
     }
 }
 
 HeadResult CommandReader::read_head(std::string_view window) {
-    if (!resuming_) { start(); }
-    resuming_ = false;
-    if (window.empty()) { return HeadResult::need_more; }
+    if (window.empty()) {
+        return HeadResult::need_more;
+    }
+    if (!resuming_) {
+        start();
+    }
     base_ = window.data();
     const HeadResult result = window.front() == '*' ? read_multibulk(window) : read_inline(window);
     resuming_ = result == HeadResult::need_more;
@@ -74,64 +96,33 @@ HeadResult CommandReader::read_head(std::string_view window) {
 }
 
 HeadResult CommandReader::read_multibulk(std::string_view window) {
-    if (at_ == 0) {
-        const NumberLine line = read_number_line(window, 0);
-        if (line.kind == NumberLine::Kind::need_more) { return HeadResult::need_more; }
-        if (line.kind == NumberLine::Kind::malformed || line.value > multibulk_count_max) { return HeadResult::malformed; }
-        if (line.value <= 0) {
-            consumed_ = line.end;
-            return HeadResult::blank;
-        }
-        argc_ = static_cast<std::uint32_t>(line.value);
-        at_ = line.end;
+    if (at_ > 0) {
+        return read_arguments(window);
     }
+    const NumberLine count = read_number_line(window, 1);
+    if (count.state != LineState::number) {
+        return count.state == LineState::malformed ? HeadResult::malformed : HeadResult::need_more;
+    }
+    if (count.value > multibulk_count_max) {
+        return HeadResult::malformed;
+    }
+    if (count.value <= 0) {
+        consumed_ = count.end;
+        return HeadResult::blank;
+    }
+    argc_ = static_cast<std::uint32_t>(count.value);
+    at_ = count.end;
     return read_arguments(window);
 }
 
-HeadResult CommandReader::read_arguments(std::string_view window) {
-    while (announced_ < argc_) {
-        if (at_ < window.size() && window[at_] != '$') { return HeadResult::malformed; }
-        const NumberLine line = at_ < window.size() ? read_number_line(window, at_) : NumberLine{};
-        if (line.kind == NumberLine::Kind::malformed) { return HeadResult::malformed; }
-        if (line.kind == NumberLine::Kind::need_more) {
-            if (window.size() < head_bytes_max || announced_ == 0) { return HeadResult::need_more; }
-            // Long enough to judge by what is known; the body takes over at this length line.
-            consumed_ = at_;
-            in_body_ = true;
-            bulk_left_ = 0;
-            body_arguments_left_ = argc_ - announced_;
-            body_header_size_ = 0;
-            return HeadResult::head;
-        }
-        if (line.value < 0) { return HeadResult::malformed; }
-        const auto length = static_cast<std::uint64_t>(line.value);
-        const std::size_t in_hand = window.size() - line.end;
-        if (length > in_hand || in_hand - length < 2) { return finish_in_argument(window, line.end, length); }
-        note_argument(line.end, length, length);
-        at_ = line.end + static_cast<std::size_t>(length) + 2;
-    }
-    consumed_ = at_;
-    in_body_ = false;
-    return HeadResult::head;
-}
-
-HeadResult CommandReader::finish_in_argument(std::string_view window, std::size_t begin, std::uint64_t length) {
-    if (length <= gathered_argument_bytes_max && window.size() < head_bytes_max) { return HeadResult::need_more; }
-    const std::size_t in_hand = window.size() - begin;
-    note_argument(begin, static_cast<std::size_t>(std::min<std::uint64_t>(length, in_hand)), length);
-    consumed_ = window.size();
-    in_body_ = true;
-    bulk_left_ = length + 2 - in_hand;
-    body_arguments_left_ = argc_ - announced_;
-    body_header_size_ = 0;
-    return HeadResult::head;
-}
-
-void CommandReader::note_argument(std::size_t offset, std::size_t available, std::uint64_t length) {
-    const ArgumentRef noted{static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(available), length};
+inline void CommandReader::note_argument(
+    std::size_t offset, std::size_t available, std::uint64_t length
+) {
+    const ArgumentRef noted{
+        static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(available), length};
     if (announced_ < few_max) {
         few_[announced_] = noted;
-    } else {
+    } else if (announced_ < arguments_kept_max) {
         more_.push_back(noted);
     }
     ++announced_;
@@ -139,79 +130,165 @@ void CommandReader::note_argument(std::size_t offset, std::size_t available, std
     largest_bytes_ = std::max(largest_bytes_, length);
 }
 
+HeadResult CommandReader::read_arguments(std::string_view window) {
+    while (announced_ < argc_) {
+        if (at_ >= window.size()) {
+            return finish_in_length(window);
+        }
+        if (window[at_] != '$') {
+            return HeadResult::malformed;
+        }
+        const NumberLine line = read_number_line(window, at_ + 1);
+        if (line.state == LineState::need_more) {
+            return finish_in_length(window);
+        }
+        if (line.state == LineState::malformed || line.value < 0) {
+            return HeadResult::malformed;
+        }
+        const auto length = static_cast<std::uint64_t>(line.value);
+        const std::size_t in_hand = window.size() - line.end;
+        if (length > in_hand || in_hand - length < 2) {
+            return finish_in_argument(window, line.end, length);
+        }
+        note_argument(line.end, static_cast<std::size_t>(length), length);
+        at_ = line.end + static_cast<std::size_t>(length) + 2;
+    }
+    return finish_head(at_, 0, false);
+}
+
+// The next length has not arrived in full. A window of head_bytes_max is judged without it: the
+// line begins the body.
+HeadResult CommandReader::finish_in_length(std::string_view window) {
+    return window.size() < head_bytes_max ? HeadResult::need_more : finish_head(at_, 0, true);
+}
+
+HeadResult CommandReader::finish_in_argument(
+    std::string_view window, std::size_t begin, std::uint64_t length
+) {
+    if (length <= gathered_argument_bytes_max && window.size() < head_bytes_max) {
+        return HeadResult::need_more;
+    }
+    const std::size_t in_hand = window.size() - begin;
+    note_argument(
+        begin, static_cast<std::size_t>(std::min<std::uint64_t>(length, in_hand)), length
+    );
+    return finish_head(window.size(), length + 2 - in_hand, true);
+}
+
+HeadResult CommandReader::finish_head(std::size_t consumed, std::uint64_t bulk_left, bool in_body) {
+    consumed_ = consumed;
+    in_body_ = in_body;
+    bulk_left_ = bulk_left;
+    body_arguments_left_ = argc_ - announced_;
+    body_header_size_ = 0;
+    return HeadResult::head;
+}
+
 // The server looks for LF with strchr: a NUL before it hides it, and such a line never completes.
 HeadResult CommandReader::read_inline(std::string_view window) {
     const std::size_t newline = window.find('\n', at_);
     const std::string_view line = window.substr(0, newline);
-    if (std::memchr(line.data() + at_, '\0', line.size() - at_) != nullptr) { return HeadResult::malformed; }
+    if (line.find('\0', at_) != std::string_view::npos) {
+        return HeadResult::malformed;
+    }
     if (newline == std::string_view::npos) {
         at_ = window.size();
-        return window.size() < head_bytes_max ? HeadResult::need_more : HeadResult::malformed;
+        return window.size() <= inline_bytes_max ? HeadResult::need_more : HeadResult::malformed;
     }
     InlineWords words;
-    if (!split_inline(line, words)) { return HeadResult::malformed; }
-    consumed_ = newline + 1;
-    if (words.ends.empty()) { return HeadResult::blank; }
-    inline_words_ = std::move(words.text);
-    base_ = inline_words_.data();
+    if (!split_inline(line, words)) {
+        return HeadResult::malformed;
+    }
+    if (words.ends.empty()) {
+        consumed_ = newline + 1;
+        return HeadResult::blank;
+    }
+    inline_text_ = std::move(words.text);
+    base_ = nullptr;
     argc_ = static_cast<std::uint32_t>(words.ends.size());
     std::size_t begin = 0;
     for (const std::size_t end : words.ends) {
         note_argument(begin, end - begin, end - begin);
         begin = end;
     }
-    in_body_ = false;
-    return HeadResult::head;
+    return finish_head(newline + 1, 0, false);
+}
+
+const CommandReader::ArgumentRef* CommandReader::ref(std::uint32_t i) const noexcept {
+    if (i >= announced_ || i >= arguments_kept_max) {
+        return nullptr;
+    }
+    return i < few_max ? &few_[i] : &more_[i - few_max];
 }
 
 std::string_view CommandReader::argument(std::uint32_t i) const noexcept {
-    if (i >= announced_) { return {}; }
-    const ArgumentRef& argument = ref(i);
-    return {base_ + argument.offset, argument.available};
+    const ArgumentRef* const argument = ref(i);
+    if (argument == nullptr) {
+        return {};
+    }
+    return {
+        (base_ != nullptr ? base_ : inline_text_.data()) + argument->offset, argument->available};
 }
 
-std::uint64_t CommandReader::argument_length(std::uint32_t i) const noexcept { return i < announced_ ? ref(i).length : 0; }
+std::uint64_t CommandReader::argument_length(std::uint32_t i) const noexcept {
+    const ArgumentRef* const argument = ref(i);
+    return argument != nullptr ? argument->length : 0;
+}
 
 std::size_t CommandReader::read_body(std::string_view bytes) {
     std::size_t at = 0;
     while (in_body_) {
         if (bulk_left_ > 0) {
-            const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(bulk_left_, bytes.size() - at));
+            const auto step =
+                static_cast<std::size_t>(std::min<std::uint64_t>(bulk_left_, bytes.size() - at));
             at += step;
             bulk_left_ -= step;
-            if (bulk_left_ > 0) { return at; }
+            if (bulk_left_ > 0) {
+                return at;
+            }
         }
         if (body_arguments_left_ == 0) {
             in_body_ = false;
             return at;
         }
-        if (at == bytes.size()) { return at; }
+        if (at == bytes.size()) {
+            return at;
+        }
         read_body_header(bytes[at++]);
     }
     return at;
 }
 
+// Judges each byte as early as the head does: the type byte, the length at its CR, then any byte.
 void CommandReader::read_body_header(char c) {
-    const bool line_ended = body_header_size_ > 0 && body_header_[body_header_size_ - 1U] == '\r';
-    if (!line_ended) {
-        if (body_header_size_ == body_header_.size() || (body_header_size_ == 0 && c != '$')) {
-            body_malformed_ = true;
-            in_body_ = false;
-            return;
+    const auto number = [this] {
+        return parse_canonical({body_header_.data() + 1, body_header_size_ - 2U});
+    };
+    if (body_header_size_ > 0 && body_header_[body_header_size_ - 1U] == '\r') {
+        const auto length = static_cast<std::uint64_t>(number().value_or(0));
+        body_header_size_ = 0;
+        --body_arguments_left_;
+        bulk_left_ = length + 2;
+        late_bytes_ += std::min(length, summed_length_max);
+        return;
+    }
+    body_header_[body_header_size_++] = c;
+    if (body_header_size_ == 1) {
+        if (c != '$') {
+            refuse_body();
         }
-        body_header_[body_header_size_++] = c;
-        return;
+    } else if (c == '\r') {
+        if (number().value_or(-1) < 0) {
+            refuse_body();
+        }
+    } else if (body_header_size_ > number_line_bytes_max) {
+        refuse_body();
     }
-    const auto length = parse_canonical({body_header_.data() + 1, body_header_size_ - 2U});
-    if (!length || *length < 0) {
-        body_malformed_ = true;
-        in_body_ = false;
-        return;
-    }
-    body_header_size_ = 0;
-    --body_arguments_left_;
-    bulk_left_ = static_cast<std::uint64_t>(*length) + 2;
-    late_bytes_ += std::min(static_cast<std::uint64_t>(*length), summed_length_max);
+}
+
+void CommandReader::refuse_body() {
+    body_malformed_ = true;
+    in_body_ = false;
 }
 
 std::uint64_t CommandReader::take_late_bytes() noexcept {
