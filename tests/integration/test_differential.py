@@ -1,0 +1,137 @@
+# Every dialogue must give the same bytes and the same end through Spillway as straight from Redis.
+import contextlib
+import unittest
+
+from cases_data import BLOCKING, OOM, TRANSACTIONS, TYPES
+from cases_framing import FRAMING
+from cases_pubsub import MONITOR, PUBSUB, REPLICATION, TRACKING
+from cases_session import SESSION
+from differential import Backend, Route, difference
+
+
+class Servers:
+    """One Redis for each set of directives, and what it answers to each case, asked once."""
+    stack, backends, answers = contextlib.ExitStack(), {}, {}
+
+    @classmethod
+    def backend(cls, case):
+        key = tuple(sorted(case.server.items()))
+        if key not in cls.backends:
+            cls.backends[key] = Backend(cls.stack, case.server)
+        return key, cls.backends[key]
+
+    @classmethod
+    def direct(cls, case):
+        """The oracle's transcript."""
+        if case.name not in cls.answers:
+            if case.ruins:
+                with contextlib.ExitStack() as stack:
+                    backend = Backend(stack, case.server)
+                    cls.answers[case.name] = case, backend.run(case, backend.redis.endpoint)
+            else:
+                backend = cls.backend(case)[1]
+                cls.answers[case.name] = case, backend.run(case, backend.redis.endpoint)
+        known, answer = cls.answers[case.name]
+        if known is not case:
+            raise AssertionError(f"two cases are called {case.name}")
+        return answer
+
+
+def tearDownModule():
+    Servers.stack.close()
+
+
+class Differential:
+    """The tables, run on the route that a subclass names."""
+    route = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack, cls.fronts = contextlib.ExitStack(), {}
+        cls.addClassCleanup(cls.stack.close)
+
+    def proxied(self, case):
+        if case.ruins:
+            with contextlib.ExitStack() as stack:
+                backend = Backend(stack, case.server)
+                return backend.run(case, backend.front(stack, self.route), self.route.split)
+        key, backend = Servers.backend(case)
+        if key not in self.fronts:
+            self.fronts[key] = backend.front(self.stack, self.route)
+        return backend.run(case, self.fronts[key], self.route.split)
+
+    def compare(self, cases):
+        for case in cases:
+            with self.subTest(case.name):
+                direct = Servers.direct(case)
+                self.assertNotIn("hangs", direct, "the case is wrong: Redis itself never gets there")
+                if found := difference(direct, self.proxied(case)):
+                    self.fail(f"{case.name}: {found}")
+
+    def test_framing(self):
+        self.compare(FRAMING)
+
+    def test_session(self):
+        self.compare(SESSION)
+
+    def test_pubsub(self):
+        self.compare(PUBSUB)
+
+    def test_tracking(self):
+        self.compare(TRACKING)
+
+    def test_monitor(self):
+        self.compare(MONITOR)
+
+    def test_replication(self):
+        self.compare(REPLICATION)
+
+    def test_types(self):
+        self.compare(TYPES)
+
+    def test_transactions(self):
+        self.compare(TRANSACTIONS)
+
+    def test_blocking(self):
+        self.compare(BLOCKING)
+
+
+class ProtectWhole(Differential, unittest.TestCase):
+    route = Route()
+
+
+class ProtectByteByByte(Differential, unittest.TestCase):
+    route = Route(split="bytes")
+
+
+class ProtectRandomSplitsBothWays(Differential, unittest.TestCase):
+    route = Route(split="random", chopped=True)
+
+
+class ObserveRandomSplits(Differential, unittest.TestCase):
+    route = Route(mode="observe", split="random")
+
+    def test_oom(self):
+        self.compare(OOM)
+
+
+class OffChopped(Differential, unittest.TestCase):
+    route = Route(mode="off", chopped=True)
+
+    def test_oom(self):
+        self.compare(OOM)
+
+
+class OomTable(unittest.TestCase):
+    """The oracle itself: a table of refusals that never reached one would prove nothing."""
+
+    def test_redis_refuses_in_every_oom_case(self):
+        for case in OOM:
+            with self.subTest(case.name):
+                heard = b"".join(data for data, _ in Servers.direct(case).values())
+                if "('GET k', 'DEL k')" not in case.name and "DISCARD" not in case.name:
+                    self.assertRegex(heard, rb"OOM |EXECABORT|_\r\n|\*-1\r\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
