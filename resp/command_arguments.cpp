@@ -1,34 +1,41 @@
 // The arithmetic behind key positions, offsets and costs, safe whatever a client sends.
 #include "resp/command_arguments.hpp"
 
+#include "resp/number.hpp"
+
 #include <limits>
 #include <optional>
-
-#include "resp/number.hpp"
 
 namespace spillway::resp {
 namespace {
 
 // `upper` is in upper case.
 bool equals_word(std::string_view text, std::string_view upper) noexcept {
-    return text.size() == upper.size() && std::equal(text.begin(), text.end(), upper.begin(), [](char a, char b) {
-        return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
-    });
+    return text.size() == upper.size() &&
+           std::equal(text.begin(), text.end(), upper.begin(), [](char a, char b) {
+               return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
+           });
 }
 
 constexpr std::uint64_t bits_max = std::numeric_limits<std::uint64_t>::max() / 2;
 
 std::optional<std::uint64_t> parse_offset(std::string_view text) noexcept {
     const std::optional<std::int64_t> value = parse_canonical(text);
-    if (!value || *value < 0) { return std::nullopt; }
+    if (!value || *value < 0) {
+        return std::nullopt;
+    }
     return static_cast<std::uint64_t>(*value);
 }
 
 // "u8" or "i64": one to 64 bits, 63 when unsigned.
 std::optional<std::uint64_t> parse_encoding_bits(std::string_view text) noexcept {
-    if (text.empty() || (text.front() != 'i' && text.front() != 'u')) { return std::nullopt; }
+    if (text.empty() || (text.front() != 'i' && text.front() != 'u')) {
+        return std::nullopt;
+    }
     const std::optional<std::uint64_t> bits = parse_offset(text.substr(1));
-    if (!bits || *bits < 1 || *bits > (text.front() == 'i' ? 64U : 63U)) { return std::nullopt; }
+    if (!bits || *bits < 1 || *bits > (text.front() == 'i' ? 64U : 63U)) {
+        return std::nullopt;
+    }
     return bits;
 }
 
@@ -37,7 +44,9 @@ std::optional<std::uint64_t> parse_encoding_bits(std::string_view text) noexcept
 namespace detail {
 
 KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept {
-    if (keys.first <= 0 || keys.step <= 0) { return {}; }
+    if (keys.first <= 0 || keys.step <= 0) {
+        return {};
+    }
     const auto first = static_cast<std::size_t>(keys.first);
     const auto step = static_cast<std::size_t>(keys.step);
     std::size_t last = 0;
@@ -47,31 +56,44 @@ KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept {
         const auto from_end = static_cast<std::size_t>(-keys.last);
         last = argc > from_end ? argc - from_end : 0;
     }
-    if (argc <= first || last < first) { return {}; }
+    if (argc <= first || last < first) {
+        return {};
+    }
     last = std::min(last, argc - 1);
     return {.first = first, .count = (last - first) / step + 1, .step = step};
 }
 
-KeyIndexes::Run counted_keys(const KeyRange& keys, std::size_t argc, std::string_view numkeys) noexcept {
+KeyIndexes::Run counted_keys(
+    const KeyRange& keys, std::size_t argc, std::string_view numkeys
+) noexcept {
     const std::optional<std::uint64_t> count = parse_offset(numkeys);
     const std::size_t first = static_cast<std::size_t>(keys.numkeys_at) + 1;
-    if (!count || *count == 0 || argc <= first) { return {}; }
+    if (!count || *count == 0 || argc <= first) {
+        return {};
+    }
     const std::size_t step = keys.step > 0 ? static_cast<std::size_t>(keys.step) : 1;
-    if (*count - 1 > (argc - first - 1) / step) { return {}; }
+    if (*count - 1 > (argc - first - 1) / step) {
+        return {};
+    }
     return {.first = first, .count = static_cast<std::size_t>(*count), .step = step};
 }
 
 KeyIndexes::Run keys_behind_word(KeyWord word, std::size_t word_at, std::size_t argc) noexcept {
-    if (word_at == 0 || word_at + 1 >= argc) { return {}; }
+    if (word_at == 0 || word_at + 1 >= argc) {
+        return {};
+    }
     const std::size_t behind = argc - word_at - 1;
     return {.first = word_at + 1, .count = word == KeyWord::streams ? behind / 2 : 1, .step = 1};
 }
 
 bool is_key_word(KeyWord word, std::string_view text) noexcept {
     switch (word) {
-        case KeyWord::none: return false;
-        case KeyWord::streams: return equals_word(text, "STREAMS");
-        case KeyWord::store: return equals_word(text, "STORE") || equals_word(text, "STOREDIST");
+        case KeyWord::none:
+            return false;
+        case KeyWord::streams:
+            return equals_word(text, "STREAMS");
+        case KeyWord::store:
+            return equals_word(text, "STORE") || equals_word(text, "STOREDIST");
     }
     return false;
 }
@@ -94,12 +116,14 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
         }
         case Expect::offset: {
             const bool in_fields = argument.starts_with('#');
-            const std::optional<std::uint64_t> offset = parse_offset(argument.substr(in_fields ? 1 : 0));
+            const std::optional<std::uint64_t> offset =
+                parse_offset(argument.substr(in_fields ? 1 : 0));
             if (!offset || *offset > bits_max / 64) {
                 expect_ = Expect::refused;
             } else if (writing_) {
                 writes_ = true;
-                bytes_reached_ = std::max(bytes_reached_, (*offset * (in_fields ? bits_ : 1) + bits_ + 7) / 8);
+                bytes_reached_ =
+                    std::max(bytes_reached_, (*offset * (in_fields ? bits_ : 1) + bits_ + 7) / 8);
                 expect_ = Expect::value;
             } else {
                 expect_ = Expect::operation;
@@ -107,8 +131,11 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
             break;
         }
         case Expect::value:
-        case Expect::overflow: expect_ = Expect::operation; break;
-        case Expect::refused: break;
+        case Expect::overflow:
+            expect_ = Expect::operation;
+            break;
+        case Expect::refused:
+            break;
     }
     if (expect_ == Expect::refused) {
         writes_ = false;
@@ -116,10 +143,16 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
     }
 }
 
-std::uint64_t bytes_reached_by(std::string_view offset_text, bool in_bits, std::uint64_t value_bytes) noexcept {
+std::uint64_t bytes_reached_by(
+    std::string_view offset_text, bool in_bits, std::uint64_t value_bytes
+) noexcept {
     const std::optional<std::uint64_t> offset = parse_offset(offset_text);
-    if (!offset) { return 0; }
-    if (in_bits) { return *offset / 8 + 1; }
+    if (!offset) {
+        return 0;
+    }
+    if (in_bits) {
+        return *offset / 8 + 1;
+    }
     return *offset + std::min(value_bytes, bits_max);
 }
 

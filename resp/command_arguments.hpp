@@ -1,21 +1,23 @@
-// What a command's arguments say of its keys, of its growth and of how far it reaches into a string.
+// What a command's arguments say of its keys, of its growth and of how far it reaches into a
+// string.
 #pragma once
+
+#include "resp/command_table.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#include "resp/command_table.hpp"
-
-// The functions below take `arg_at(index)`, which answers an argument's text (0 is the command's name), or a view with a null
-// data() where the head did not keep it. They ask for a bounded number of arguments, whatever `argc` says.
+// The functions below take `arg_at(index)`, which answers an argument's text (0 is the command's
+// name), or a view with a null data() where the head did not keep it. They ask for a bounded number
+// of arguments, whatever `argc` says.
 
 namespace spillway::resp {
 
 // Where a command's keys stand: at most two runs of argument indexes, all below argc.
 class KeyIndexes {
-public:
+  public:
     struct Run {
         std::size_t first = 0;
         std::size_t count = 0;
@@ -23,16 +25,19 @@ public:
     };
 
     class Iterator {
-    public:
-        Iterator(const KeyIndexes& keys, std::size_t position) noexcept : keys_(&keys), position_(position) {}
+      public:
+        Iterator(const KeyIndexes& keys, std::size_t position) noexcept
+            : keys_(&keys), position_(position) {}
         std::size_t operator*() const noexcept { return (*keys_)[position_]; }
         Iterator& operator++() noexcept {
             ++position_;
             return *this;
         }
-        bool operator==(const Iterator& other) const noexcept { return position_ == other.position_; }
+        bool operator==(const Iterator& other) const noexcept {
+            return position_ == other.position_;
+        }
 
-    private:
+      private:
         const KeyIndexes* keys_;
         std::size_t position_;
     };
@@ -49,7 +54,7 @@ public:
     [[nodiscard]] Iterator begin() const noexcept { return {*this, 0}; }
     [[nodiscard]] Iterator end() const noexcept { return {*this, size()}; }
 
-private:
+  private:
     Run fixed_;  // from first, last and step
     Run found_;  // behind the numkeys argument or a word
 };
@@ -65,13 +70,17 @@ inline constexpr std::size_t arguments_searched_max = 128;
 namespace detail {
 
 [[nodiscard]] KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept;
-[[nodiscard]] KeyIndexes::Run counted_keys(const KeyRange& keys, std::size_t argc, std::string_view numkeys) noexcept;
-[[nodiscard]] KeyIndexes::Run keys_behind_word(KeyWord word, std::size_t word_at, std::size_t argc) noexcept;
+[[nodiscard]] KeyIndexes::Run counted_keys(
+    const KeyRange& keys, std::size_t argc, std::string_view numkeys
+) noexcept;
+[[nodiscard]] KeyIndexes::Run keys_behind_word(
+    KeyWord word, std::size_t word_at, std::size_t argc
+) noexcept;
 [[nodiscard]] bool is_key_word(KeyWord word, std::string_view text) noexcept;
 
 struct WordSearch {
-    std::size_t at = 0;    // 0 = not there
-    bool certain = true;   // every argument that could have been the word was seen
+    std::size_t at = 0;   // 0 = not there
+    bool certain = true;  // every argument that could have been the word was seen
 };
 
 // The last STORE wins, as in Redis; the first STREAMS does.
@@ -94,16 +103,16 @@ template <typename ArgAt>
     return search;
 }
 
-// Walks the operations of BITFIELD; feed it each argument from the first operation on. The server checks all of them before
-// it runs one, so what it would refuse writes nothing.
+// Walks the operations of BITFIELD; feed it each argument from the first operation on. The server
+// checks all of them before it runs one, so what it would refuse writes nothing.
 class BitfieldScan {
-public:
+  public:
     void feed(std::string_view argument) noexcept;
     [[nodiscard]] bool writes() const noexcept { return writes_; }
     // Behind the last byte that any SET or INCRBY touches.
     [[nodiscard]] std::uint64_t bytes_reached() const noexcept { return bytes_reached_; }
 
-private:
+  private:
     enum class Expect : std::uint8_t { operation, encoding, offset, value, overflow, refused };
     Expect expect_ = Expect::operation;
     bool writing_ = false;
@@ -112,8 +121,11 @@ private:
     std::uint64_t bytes_reached_ = 0;
 };
 
-// The end of `value_bytes` written at the offset; 0 where the text is no offset, which the server refuses.
-[[nodiscard]] std::uint64_t bytes_reached_by(std::string_view offset_text, bool in_bits, std::uint64_t value_bytes) noexcept;
+// The end of `value_bytes` written at the offset; 0 where the text is no offset, which the server
+// refuses.
+[[nodiscard]] std::uint64_t bytes_reached_by(
+    std::string_view offset_text, bool in_bits, std::uint64_t value_bytes
+) noexcept;
 
 template <typename ArgAt>
 [[nodiscard]] bool scan_bitfield(std::size_t argc, const ArgAt& arg_at, BitfieldScan& scan) {
@@ -131,10 +143,13 @@ template <typename ArgAt>
 
 }  // namespace detail
 
-// The argument indexes of the keys. A numkeys that is no number, or larger than the arguments that follow, names none: the
-// server refuses such a command. Not followed: the BY and GET patterns of SORT, and MIGRATE … KEYS.
+// The argument indexes of the keys. A numkeys that is no number, or larger than the arguments that
+// follow, names none: the server refuses such a command. Not followed: the BY and GET patterns of
+// SORT, and MIGRATE … KEYS.
 template <typename ArgAt>
-[[nodiscard]] KeyIndexes keys_of(const CommandInfo& command, std::size_t argc, const ArgAt& arg_at) {
+[[nodiscard]] KeyIndexes keys_of(
+    const CommandInfo& command, std::size_t argc, const ArgAt& arg_at
+) {
     const KeyRange& keys = command.keys;
     const KeyIndexes::Run fixed = detail::fixed_keys(keys, argc);
     KeyIndexes::Run found;
@@ -146,8 +161,9 @@ template <typename ArgAt>
     return {fixed, found};
 }
 
-// False where these arguments only read although the command could grow: SORT and GEORADIUS without STORE, BITFIELD with
-// nothing but GET, and every command that never grows. True whenever the arguments at hand leave it open.
+// False where these arguments only read although the command could grow: SORT and GEORADIUS without
+// STORE, BITFIELD with nothing but GET, and every command that never grows. True whenever the
+// arguments at hand leave it open.
 template <typename ArgAt>
 [[nodiscard]] bool may_grow(const CommandInfo& command, std::size_t argc, const ArgAt& arg_at) {
     if (command.growth == Growth::other || command.growth == Growth::freeing) {
@@ -165,9 +181,10 @@ template <typename ArgAt>
     return true;
 }
 
-// For Growth::offset: how long, in bytes, the string will at least be: SETRANGE's offset and value, SETBIT's bit, the farthest
-// write of a BITFIELD. 0 for other commands and for arguments that are not at hand or that the server refuses.
-// `value_bytes` is the announced length of SETRANGE's value; pass 0 elsewhere.
+// For Growth::offset: how long, in bytes, the string will at least be: SETRANGE's offset and value,
+// SETBIT's bit, the farthest write of a BITFIELD. 0 for other commands and for arguments that are
+// not at hand or that the server refuses. `value_bytes` is the announced length of SETRANGE's
+// value; pass 0 elsewhere.
 template <typename ArgAt>
 [[nodiscard]] std::uint64_t string_bytes_reached(
     const CommandInfo& command, std::size_t argc, const ArgAt& arg_at, std::uint64_t value_bytes = 0
@@ -183,7 +200,8 @@ template <typename ArgAt>
     return detail::bytes_reached_by(arg_at(command.offset_at), command.offset_in_bits, value_bytes);
 }
 
-// What the command costs beyond its argument bytes: per command, and per element of those counted in `argc`.
+// What the command costs beyond its argument bytes: per command, and per element of those counted
+// in `argc`.
 [[nodiscard]] std::uint64_t overhead_bytes(const GrowthCost& cost, std::size_t argc) noexcept;
 
 }  // namespace spillway::resp

@@ -1,4 +1,5 @@
-// What is known of each command beyond what COMMAND tells: how it grows memory, how it is answered, what it changes.
+// What is known of each command beyond what COMMAND tells: how it grows memory, how it is answered,
+// what it changes.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,23 @@ enum class Growth : std::uint8_t {
     freeing,
 };
 
-// The `class` label of the metrics, and the group that a rule names as "@growing", "@unbounded", "@script".
+// The `class` label of the metrics, and the group that a rule names as "@growing", "@unbounded",
+// "@script".
 [[nodiscard]] constexpr std::string_view class_label(Growth growth) noexcept {
     switch (growth) {
         case Growth::proportional:
-        case Growth::offset: return "growing";
-        case Growth::unbounded: return "unbounded";
-        case Growth::script: return "script";
-        case Growth::ungated: return "ungated";
-        case Growth::freeing: return "freeing";
-        case Growth::other: break;
+        case Growth::offset:
+            return "growing";
+        case Growth::unbounded:
+            return "unbounded";
+        case Growth::script:
+            return "script";
+        case Growth::ungated:
+            return "ungated";
+        case Growth::freeing:
+            return "freeing";
+        case Growth::other:
+            break;
     }
     return "other";
 }
@@ -35,11 +43,11 @@ enum class Growth : std::uint8_t {
 // How many replies a command gets, and whether what follows can still be paired.
 enum class Replies : std::uint8_t {
     one,
-    subscribe,      // one frame per argument
-    unsubscribe,    // one frame per argument; without arguments one per subscription, at least one
-    monitor,        // +OK, then an endless stream
-    replication,    // SYNC, PSYNC: the stream leaves RESP
-    client_reply,   // CLIENT REPLY ON|OFF|SKIP
+    subscribe,     // one frame per argument
+    unsubscribe,   // one frame per argument; without arguments one per subscription, at least one
+    monitor,       // +OK, then an endless stream
+    replication,   // SYNC, PSYNC: the stream leaves RESP
+    client_reply,  // CLIENT REPLY ON|OFF|SKIP
 };
 
 // Which set of subscriptions a subscribe or unsubscribe command works on.
@@ -67,12 +75,14 @@ enum class Effect : std::uint8_t {
 enum class KeyWord : std::uint8_t {
     none,
     streams,  // XREAD, XREADGROUP: the first half of what follows STREAMS are keys
-    store,    // SORT, GEORADIUS: STORE or STOREDIST names one key, and without it the command only reads
+    store,    // SORT, GEORADIUS: STORE or STOREDIST names one key, and without it the command only
+              // reads
 };
 
-// Where keys stand, counting the command's name as argument 0 (a subcommand's name is argument 1): first, first+step, …
-// up to last (negative counts from the end; first = 0: no keys there), and, where `numkeys_at` > 0, as many as that
-// argument says right behind it, and, where `word` is set, those behind the word, looked for from `word_from` on.
+// Where keys stand, counting the command's name as argument 0 (a subcommand's name is argument 1):
+// first, first+step, … up to last (negative counts from the end; first = 0: no keys there), and,
+// where `numkeys_at` > 0, as many as that argument says right behind it, and, where `word` is set,
+// those behind the word, looked for from `word_from` on.
 struct KeyRange {
     std::int8_t first = 0;
     std::int8_t last = 0;
@@ -82,7 +92,8 @@ struct KeyRange {
     std::uint8_t word_from = 0;
 };
 
-// Bytes a command costs beyond its argument bytes, per key that it may create and per element, as measured on Redis 7.0.
+// Bytes a command costs beyond its argument bytes, per key that it may create and per element, as
+// measured on Redis 7.0.
 struct GrowthCost {
     std::uint16_t per_command = 0;
     std::uint16_t per_element = 0;
@@ -93,18 +104,20 @@ struct GrowthCost {
 struct CommandFacts {
     std::string_view name{};  // lower case; "container|sub" for subcommands
     Growth growth = Growth::other;
-    bool denyoom = false;  // as of Redis 7.0, or of the release that brought the command; the live list wins
-    bool write = false;    // may change the data set, as the server flags it
+    bool denyoom =
+        false;  // as of Redis 7.0, or of the release that brought the command; the live list wins
+    bool write = false;  // may change the data set, as the server flags it
     Replies replies = Replies::one;
     SubscriptionKind subscription = SubscriptionKind::channel;
     Effect effect = Effect::none;
     KeyRange keys{};
     GrowthCost cost{};
-    std::uint8_t offset_at = 0;   // for Growth::offset: the argument that holds the (first) offset …
+    std::uint8_t offset_at = 0;  // for Growth::offset: the argument that holds the (first) offset …
     bool offset_in_bits = false;  // … in bits (SETBIT, BITFIELD) or bytes (SETRANGE)
 };
 
-// Every command whose facts differ from "one reply, no growth, no keys", plus all well-known commands, sorted by name.
+// Every command whose facts differ from "one reply, no growth, no keys", plus all well-known
+// commands, sorted by name.
 [[nodiscard]] std::span<const CommandFacts> command_facts() noexcept;
 
 }  // namespace spillway::resp

@@ -1,17 +1,20 @@
-// Looks names up by folding eight letters at a time; takes over what a COMMAND reply says of each command.
+// Looks names up by folding eight letters at a time; takes over what a COMMAND reply says of each
+// command.
 #include "resp/command_table.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstring>
-#include <utility>
 
 namespace spillway::resp {
 namespace {
 
-// Words of a name are put together from loads at overlapping places, which shifts bytes by their place in memory.
-static_assert(std::endian::native == std::endian::little, "names are folded as little-endian words");
+// Words of a name are put together from loads at overlapping places, which shifts bytes by their
+// place in memory.
+static_assert(
+    std::endian::native == std::endian::little, "names are folded as little-endian words"
+);
 
 constexpr std::size_t word_bytes = 8;
 
@@ -23,7 +26,9 @@ std::uint64_t load_word(const char* at) noexcept {
 
 // The first `size` bytes at `at`, zeros above; reads none beyond them. `size` is at most 8.
 std::uint64_t load_part(const char* at, std::size_t size) noexcept {
-    if (size == word_bytes) { return load_word(at); }
+    if (size == word_bytes) {
+        return load_word(at);
+    }
     if (size >= 4) {
         std::uint32_t low = 0;
         std::uint32_t high = 0;
@@ -31,8 +36,12 @@ std::uint64_t load_part(const char* at, std::size_t size) noexcept {
         std::memcpy(&high, at + size - sizeof high, sizeof high);
         return low | std::uint64_t{high} << (8 * (size - sizeof high));
     }
-    if (size == 0) { return 0; }
-    const auto byte = [at](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i); };
+    if (size == 0) {
+        return 0;
+    }
+    const auto byte = [at](std::size_t i) {
+        return std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+    };
     return byte(0) | byte(size / 2) | byte(size - 1);
 }
 
@@ -46,24 +55,35 @@ constexpr std::uint64_t fold(std::uint64_t word) noexcept {
     const std::uint64_t letters = (from_a & ~above_z) & ~word & high_bits;
     return word - (letters >> 2U);
 }
-static_assert(fold(0x7b7a61605b5a4140) == 0x7b5a41605b5a4140, "only a to z change: { z a ` [ Z A @");
-static_assert(fold(0xfae1c1da002f397f) == 0xfae1c1da002f397f, "no byte outside ASCII changes, nor do others carry");
+static_assert(
+    fold(0x7b7a61605b5a4140) == 0x7b5a41605b5a4140, "only a to z change: { z a ` [ Z A @"
+);
+static_assert(
+    fold(0xfae1c1da002f397f) == 0xfae1c1da002f397f,
+    "no byte outside ASCII changes, nor do others carry"
+);
 
 constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) noexcept {
     hash = (hash ^ word) * 0x9fb21c651e98df25;
     return hash ^ hash >> 32U;
 }
 
-// A name of 1 to 64 bytes, folded. Only as many words hold anything as the name needs, but at least two.
+// A name of 1 to 64 bytes, folded. Only the words that the name needs are written, but at least
+// two.
 class FoldedName {
-public:
-    explicit FoldedName(CommandId container, std::string_view name) noexcept : size_(name.size()) {
+  public:
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): zeroing 64 bytes doubles a lookup
+    FoldedName(CommandId container, std::string_view name) noexcept : size_(name.size()) {
         const char* at = name.data();
         words_[0] = fold(load_part(at, std::min(size_, word_bytes)));
-        words_[1] = size_ > word_bytes ? fold(load_part(at + word_bytes, std::min(size_, 2 * word_bytes) - word_bytes)) : 0;
+        words_[1] =
+            size_ > word_bytes
+                ? fold(load_part(at + word_bytes, std::min(size_, 2 * word_bytes) - word_bytes))
+                : 0;
         hash_ = mix(mix(container, words_[0]), words_[1]);
         for (std::size_t begin = 2 * word_bytes; begin < size_; begin += word_bytes) {
-            const std::uint64_t word = fold(load_part(at + begin, std::min(size_ - begin, word_bytes)));
+            const std::uint64_t word =
+                fold(load_part(at + begin, std::min(size_ - begin, word_bytes)));
             words_[begin / word_bytes] = word;
             hash_ = mix(hash_, word);
         }
@@ -73,29 +93,37 @@ public:
 
     // Zeros must follow the stored name up to a whole word.
     [[nodiscard]] bool equals(const char* stored, std::size_t stored_size) const noexcept {
-        if (stored_size != size_) { return false; }
+        if (stored_size != size_) {
+            return false;
+        }
         for (std::size_t begin = 0; begin < size_; begin += word_bytes) {
-            if (load_word(stored + begin) != words_[begin / word_bytes]) { return false; }
+            if (load_word(stored + begin) != words_[begin / word_bytes]) {
+                return false;
+            }
         }
         return true;
     }
 
     void write(char* out) const noexcept { std::memcpy(out, words_.data(), size_); }
 
-private:
-    std::array<std::uint64_t, command_name_bytes_max / word_bytes> words_;  // NOLINT(*-member-init): see above
+  private:
+    std::array<std::uint64_t, command_name_bytes_max / word_bytes> words_;
     std::uint64_t hash_ = 0;
     std::size_t size_;
 };
 
 constexpr std::uint32_t tag_mask = 0xffff0000;
 
-constexpr std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash >> 32U) & tag_mask; }
+constexpr std::uint32_t tag_of(std::uint64_t hash) noexcept {
+    return static_cast<std::uint32_t>(hash >> 32U) & tag_mask;
+}
 
 // Printable ASCII without the separators that names are put together with.
 bool usable_name(std::string_view name) noexcept {
     return !name.empty() && name.size() <= command_name_bytes_max &&
-           std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '|'; });
+           std::all_of(name.begin(), name.end(), [](char c) {
+               return c > ' ' && c < '\x7f' && c != '|';
+           });
 }
 
 }  // namespace
@@ -130,43 +158,62 @@ CommandTable::CommandTable() {
     }
 }
 
-const CommandInfo* CommandTable::find(std::string_view name) const noexcept { return lookup(no_command, name); }
+const CommandInfo* CommandTable::find(std::string_view name) const noexcept {
+    return lookup(no_command, name);
+}
 
-const CommandInfo* CommandTable::find_sub(const CommandInfo& container, std::string_view sub) const noexcept {
+const CommandInfo* CommandTable::find_sub(const CommandInfo& container, std::string_view sub)
+    const noexcept {
     return container.has_subcommands ? lookup(container.id, sub) : nullptr;
 }
 
 const CommandInfo* CommandTable::lookup(CommandId container, std::string_view name) const noexcept {
-    if (name.empty() || name.size() > command_name_bytes_max || slots_.empty()) { return nullptr; }
+    if (name.empty() || name.size() > command_name_bytes_max || slots_.empty()) {
+        return nullptr;
+    }
     const FoldedName folded(container, name);
     const std::size_t mask = slots_.size() - 1;
     const std::uint32_t tag = tag_of(folded.hash());
-    const std::size_t prefix = container == no_command ? 0 : commands_[container].name_size + std::size_t{1};
+    const std::size_t prefix =
+        container == no_command ? 0 : commands_[container].name_size + std::size_t{1};
     // At most half of the slots are taken, so a free one ends every walk.
     for (std::size_t i = folded.hash() & mask;; i = (i + 1) & mask) {
         const std::uint32_t slot = slots_[i];
-        if (slot == 0) { return nullptr; }
-        if ((slot & tag_mask) != tag) { continue; }
+        if (slot == 0) {
+            return nullptr;
+        }
+        if ((slot & tag_mask) != tag) {
+            continue;
+        }
         const CommandInfo& command = commands_[(slot & ~tag_mask) - 1];
-        if (command.container == container && folded.equals(command.name_bytes.data() + prefix, command.name_size - prefix)) {
+        if (command.container == container &&
+            folded.equals(command.name_bytes.data() + prefix, command.name_size - prefix)) {
             return &command;
         }
     }
 }
 
 CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view name) {
-    if (!usable_name(name)) { return nullptr; }
-    if (const CommandInfo* found = lookup(container, name)) { return &commands_[found->id]; }
+    if (!usable_name(name)) {
+        return nullptr;
+    }
+    if (const CommandInfo* found = lookup(container, name)) {
+        return &commands_[found->id];
+    }
     std::size_t prefix = 0;
     CommandInfo command;
     if (container != no_command) {
         const std::string_view outer = commands_[container].name();
         prefix = outer.size() + 1;
-        if (prefix + name.size() > command_name_bytes_max) { return nullptr; }
+        if (prefix + name.size() > command_name_bytes_max) {
+            return nullptr;
+        }
         std::memcpy(command.name_bytes.data(), outer.data(), outer.size());
         command.name_bytes[outer.size()] = ' ';
     }
-    if (commands_.size() >= commands_max) { return nullptr; }
+    if (commands_.size() >= commands_max) {
+        return nullptr;
+    }
     FoldedName(container, name).write(command.name_bytes.data() + prefix);
     command.name_size = static_cast<std::uint8_t>(prefix + name.size());
     command.id = static_cast<CommandId>(commands_.size());
@@ -174,7 +221,9 @@ CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view nam
     commands_.push_back(command);
     if (commands_.size() * 2 > slots_.size()) {
         slots_.assign(std::max<std::size_t>(slots_.size() * 4, 2048), 0);
-        for (const CommandInfo& each : commands_) { insert_slot(each); }
+        for (const CommandInfo& each : commands_) {
+            insert_slot(each);
+        }
     } else {
         insert_slot(command);
     }
@@ -182,151 +231,16 @@ CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view nam
 }
 
 void CommandTable::insert_slot(const CommandInfo& command) {
-    const std::size_t prefix =
-        command.container == no_command ? 0 : commands_[command.container].name_size + std::size_t{1};
+    const std::size_t prefix = command.container == no_command
+                                   ? 0
+                                   : commands_[command.container].name_size + std::size_t{1};
     const std::uint64_t hash = FoldedName(command.container, command.name().substr(prefix)).hash();
     const std::size_t mask = slots_.size() - 1;
     std::size_t i = hash & mask;
-    while (slots_[i] != 0) { i = (i + 1) & mask; }
+    while (slots_[i] != 0) {
+        i = (i + 1) & mask;
+    }
     slots_[i] = tag_of(hash) | (std::uint32_t{command.id} + 1);
-}
-
-// Works on a copy of the base and hands it out only if the list held something.
-class CommandOverlay {
-public:
-    explicit CommandOverlay(const CommandTable& base) : base_(base), table_(base) {
-        table_.overlay_counts_ = {};
-        for (CommandInfo& command : table_.commands_) {
-            command.live = false;
-            command.movable_keys = false;
-        }
-    }
-
-    CommandTable apply(const Reply& list) {
-        if (list.is_list()) {
-            for (const Reply& entry : list.elements) { take(entry, no_command); }
-        }
-        if (table_.overlay_counts_.taken == 0) {
-            CommandTable unchanged = base_;
-            unchanged.overlay_counts_ = table_.overlay_counts_;
-            return unchanged;
-        }
-        settle_flags();
-        return std::move(table_);
-    }
-
-private:
-    // Where the fields of an entry stand.
-    enum Field : std::size_t { name_field, arity_field, flags_field, first_field, last_field, step_field };
-    static constexpr std::size_t fields_min = 6;
-    static constexpr std::size_t subcommands_field = 9;
-
-    static bool has_shape(const Reply& entry) {
-        return entry.is_list() && entry.elements.size() >= fields_min && entry.elements[name_field].is_text() &&
-               entry.elements[flags_field].is_list() && entry.elements[first_field].type == ReplyType::integer &&
-               entry.elements[last_field].type == ReplyType::integer &&
-               entry.elements[step_field].type == ReplyType::integer;
-    }
-
-    static bool has_flag(const Reply& flags, std::string_view flag) {
-        return std::any_of(flags.elements.begin(), flags.elements.end(), [flag](const Reply& each) {
-            return each.is_text() && each.text == flag;
-        });
-    }
-
-    // Subcommands are listed by their full name, "container|sub"; `container` is of the table.
-    static std::string_view own_name(std::string_view name, CommandId container) {
-        return container == no_command ? name : name.substr(name.find('|') + 1);
-    }
-
-    void take(const Reply& entry, CommandId container) {
-        OverlayCounts& counts = table_.overlay_counts_;
-        CommandInfo* command = nullptr;
-        if (has_shape(entry)) { command = table_.find_or_add(container, own_name(entry.elements[name_field].text, container)); }
-        if (command == nullptr) {
-            ++counts.skipped;
-            return;
-        }
-        counts.taken += command->live ? 0 : 1;
-        counts.unknown += command->live || command->known ? 0 : 1;
-        const Reply& flags = entry.elements[flags_field];
-        command->live = true;
-        command->denyoom = has_flag(flags, "denyoom");
-        command->write = has_flag(flags, "write");
-        command->movable_keys = has_flag(flags, "movablekeys");
-        if (!command->known) {
-            // A read may be flagged denyoom, too (searches of some modules); reads never grow.
-            const bool grows = command->denyoom && !has_flag(flags, "readonly");
-            command->growth = grows ? Growth::proportional : Growth::other;
-            command->cost = {.per_command = static_cast<std::uint16_t>(grows ? unknown_key_bytes : 0)};
-        }
-        take_keys(entry, *command);
-        const CommandId id = command->id;
-        if (container == no_command && entry.elements.size() > subcommands_field) {
-            take_subcommands(entry.elements[subcommands_field], id);
-        }
-    }
-
-    void take_subcommands(const Reply& list, CommandId container) {
-        if (!list.is_list() || list.elements.empty()) { return; }
-        const std::size_t count_before = table_.overlay_counts_.taken;
-        for (const Reply& entry : list.elements) { take(entry, container); }
-        if (table_.overlay_counts_.taken > count_before) {
-            table_.commands_[container].has_subcommands = true;
-            listed_subcommands_.push_back(container);
-        }
-    }
-
-    // Our own facts are finer where a count or a word decides. A server that has no fixed positions says 0.
-    static void take_keys(const Reply& entry, CommandInfo& command) {
-        if (command.keys.numkeys_at != 0 || command.keys.word != KeyWord::none) { return; }
-        const std::int64_t first = entry.elements[first_field].integer;
-        const std::int64_t last = entry.elements[last_field].integer;
-        const std::int64_t step = entry.elements[step_field].integer;
-        if (first < 1 || first > 127 || last < -128 || last > 127 || step < 1 || step > 127) { return; }
-        command.keys = {
-            .first = static_cast<std::int8_t>(first),
-            .last = static_cast<std::int8_t>(last),
-            .step = static_cast<std::int8_t>(step),
-        };
-    }
-
-    void settle_flags() {
-        const auto& commands = table_.commands_;
-        const bool any = std::any_of(commands.begin(), commands.end(), [](const CommandInfo& each) {
-            return each.live && each.denyoom;
-        });
-        table_.overlay_counts_.flags_hidden = !any;
-        for (CommandInfo& command : table_.commands_) {
-            if (!any) {
-                if (command.id < base_.count()) {
-                    command.denyoom = base_.at(command.id).denyoom;
-                    command.write = base_.at(command.id).write;
-                }
-            } else if (!command.live) {
-                command.denyoom = inherited_denyoom(command);
-            }
-        }
-    }
-
-    // Before Redis 7.0 a container stood for all its subcommands.
-    [[nodiscard]] bool inherited_denyoom(const CommandInfo& command) const {
-        if (command.container == no_command) { return false; }
-        const CommandInfo& container = table_.commands_[command.container];
-        const bool listed =
-            std::find(listed_subcommands_.begin(), listed_subcommands_.end(), container.id) != listed_subcommands_.end();
-        return container.live && container.denyoom && !listed;
-    }
-
-    static constexpr std::uint16_t unknown_key_bytes = 100;  // a new key, whatever its type
-
-    const CommandTable& base_;
-    CommandTable table_;
-    std::vector<CommandId> listed_subcommands_;  // containers whose subcommands the server lists itself
-};
-
-CommandTable overlay(const CommandTable& base, const Reply& command_reply) {
-    return CommandOverlay(base).apply(command_reply);
 }
 
 }  // namespace spillway::resp

@@ -1,5 +1,9 @@
-// Finds what is known of a command by its name: our own facts, overlaid with what the live server says of itself.
+// Finds what is known of a command by its name: our own facts, overlaid with what the live server
+// says of itself.
 #pragma once
+
+#include "resp/command_facts.hpp"
+#include "resp/reply_tree.hpp"
 
 #include <array>
 #include <cstddef>
@@ -8,16 +12,14 @@
 #include <string_view>
 #include <vector>
 
-#include "resp/command_facts.hpp"
-#include "resp/reply_tree.hpp"
-
 namespace spillway::resp {
 
 // Index into one CommandTable: dense from 0, kept by every overlay on that table.
 using CommandId = std::uint16_t;
 inline constexpr CommandId no_command = 0xffff;
 
-// The sets of commands that a rule may name, as "@growing", "@unbounded", "@script". Each stands for one `class` label.
+// The sets of commands that a rule may name, as "@growing", "@unbounded", "@script". Each stands
+// for one `class` label.
 enum class CommandGroup : std::uint8_t { growing, unbounded, script };
 
 inline constexpr std::size_t command_name_bytes_max = 64;  // of "CONTAINER SUBCOMMAND" together
@@ -30,7 +32,7 @@ struct alignas(64) CommandInfo {
     bool denyoom = false;          // the server refuses it at its limit
     bool write = false;            // may change the data set
     bool live = false;             // the server listed it
-    bool known = false;            // our own facts hold it; else all we know is what the server said
+    bool known = false;            // our own facts hold it; else only what the server said
     bool movable_keys = false;     // the server says that its key positions do not tell all
     bool has_subcommands = false;  // look at argument 1, too
     Replies replies = Replies::one;
@@ -46,9 +48,12 @@ struct alignas(64) CommandInfo {
 
     [[nodiscard]] bool in(CommandGroup group) const noexcept {
         switch (group) {
-            case CommandGroup::growing: return growth == Growth::proportional || growth == Growth::offset;
-            case CommandGroup::unbounded: return growth == Growth::unbounded;
-            case CommandGroup::script: return growth == Growth::script;
+            case CommandGroup::growing:
+                return growth == Growth::proportional || growth == Growth::offset;
+            case CommandGroup::unbounded:
+                return growth == Growth::unbounded;
+            case CommandGroup::script:
+                return growth == Growth::script;
         }
         return false;
     }
@@ -60,24 +65,31 @@ struct alignas(64) CommandInfo {
 
 // What an overlay made of the server's list.
 struct OverlayCounts {
-    std::size_t taken = 0;     // commands and subcommands
-    std::size_t skipped = 0;    // entries of an unknown shape, with an unusable name, or beyond `commands_max`
-    std::size_t unknown = 0;    // of those taken, not in our own facts: modules, servers newer than we are
-    bool flags_hidden = false;  // no command was flagged denyoom: the built-in flags stay
+    std::size_t taken = 0;  // commands and subcommands
+    // Entries of an unknown shape, with an unusable name, or beyond `commands_max`.
+    std::size_t skipped = 0;
+    // Of those taken, not in our own facts: modules, servers newer than we are.
+    std::size_t unknown = 0;
+    // No command was flagged denyoom, so the built-in flags stay.
+    bool flags_hidden = false;
 };
 
-// Immutable once built; its CommandInfo stay where they are for as long as it lives, also when it is moved.
+// Immutable once built; its CommandInfo stay where they are for as long as it lives, also when it
+// is moved.
 class CommandTable {
-public:
+  public:
     static constexpr std::size_t commands_max = 4096;
 
     // The built-in facts alone.
     CommandTable();
 
-    // In any letter case. Null for a name that nobody told us of, an empty one, or one above `command_name_bytes_max`.
+    // In any letter case. Null for a name that nobody told us of, an empty one, or one above
+    // `command_name_bytes_max`.
     [[nodiscard]] const CommandInfo* find(std::string_view name) const noexcept;
-    // `container` must be of this table; null for a subcommand that nobody told us of: treat it as its container.
-    [[nodiscard]] const CommandInfo* find_sub(const CommandInfo& container, std::string_view sub) const noexcept;
+    // `container` must be of this table; null for a subcommand that nobody told us of: treat it as
+    // its container.
+    [[nodiscard]] const CommandInfo* find_sub(const CommandInfo& container, std::string_view sub)
+        const noexcept;
 
     // `id` must be below count().
     [[nodiscard]] const CommandInfo& at(CommandId id) const noexcept { return commands_[id]; }
@@ -87,21 +99,24 @@ public:
     // All zero in a table that was never overlaid.
     [[nodiscard]] const OverlayCounts& overlay_counts() const noexcept { return overlay_counts_; }
 
-private:
+  private:
     friend class CommandOverlay;
 
-    [[nodiscard]] const CommandInfo* lookup(CommandId container, std::string_view name) const noexcept;
+    [[nodiscard]] const CommandInfo* lookup(CommandId container, std::string_view name)
+        const noexcept;
     // The command of that name, new if need be; null when the table is full or the name unusable.
     CommandInfo* find_or_add(CommandId container, std::string_view name);
     void insert_slot(const CommandInfo& command);
 
     std::vector<CommandInfo> commands_;
-    std::vector<std::uint32_t> slots_;  // open addressing: 16 bits of the hash, then id + 1; 0 = free
+    // Open addressing: 16 bits of the hash, then id + 1; 0 = free.
+    std::vector<std::uint32_t> slots_;
     OverlayCounts overlay_counts_;
 };
 
-// `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6 fields and up; subcommands nested as of
-// Redis 7.0). The live list wins: what it leaves out is not denyoom. A reply without a usable entry changes nothing.
+// `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6.2's 7 fields
+// or 7.0's 10; subcommands nested as of Redis 7.0). The live list wins: what it leaves out is not
+// denyoom. A reply without a usable entry changes nothing.
 [[nodiscard]] CommandTable overlay(const CommandTable& base, const Reply& command_reply);
 
 }  // namespace spillway::resp
