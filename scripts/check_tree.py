@@ -36,7 +36,7 @@ FOREIGN_HEADERS = [
     (r"toml\+\+/", {"conf"}, "only conf reads TOML"),
     (r"llhttp", {"admin"}, "only proxy/admin speaks HTTP"),
     (r"openssl/", {"net"}, "TLS belongs to proxy/net"),
-    (r"(sys|netinet|arpa)/|(netdb|unistd|poll|fcntl|signal)\.h$", IO_ROOMS | {"log"},
+    (r"(sys|netinet|arpa)/|(netdb|unistd|poll|fcntl|signal)\.h$", IO_ROOMS | {"conf", "log"},
      "a pure room reaches no system call"),
     (r"(thread|mutex|shared_mutex|condition_variable|future)$", IO_ROOMS | {"log"},
      "a pure room knows no threads"),
