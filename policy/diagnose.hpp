@@ -1,11 +1,6 @@
-// Explains why memory is full, or whether it is about to be: a cause, how sure it is, what shows it and what would help.
+// Explains why memory is full, or whether it is about to be: a cause, how sure it is, what shows it
+// and what would help.
 #pragma once
-
-#include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "policy/cause.hpp"
 #include "policy/growth_ledger.hpp"
@@ -13,6 +8,12 @@
 #include "policy/memory_history.hpp"
 #include "policy/memory_state.hpp"
 #include "policy/oom_event.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace spillway::policy {
 
@@ -31,14 +32,18 @@ enum class Health : std::uint8_t { healthy, at_risk, oom };
 
 [[nodiscard]] constexpr std::string_view name_of(Health health) noexcept {
     switch (health) {
-        case Health::healthy: return "healthy";
-        case Health::at_risk: return "at-risk";
-        case Health::oom: return "oom";
+        case Health::healthy:
+            return "healthy";
+        case Health::at_risk:
+            return "at-risk";
+        case Health::oom:
+            return "oom";
     }
     return "?";
 }
 
-// Sentences are plain ASCII without a full stop, at most sentence_bytes_max; lists hold at most list_max entries.
+// Sentences are plain ASCII without a full stop, at most sentence_bytes_max; lists hold at most
+// list_max entries.
 struct Diagnosis {
     Health health = Health::healthy;
     Cause cause = Cause::unknown;  // says nothing when healthy
@@ -53,8 +58,8 @@ inline constexpr std::size_t diagnosis_list_max = 8;
 
 [[nodiscard]] Diagnosis diagnose(const Evidence& evidence);
 
-// The cause that diagnose() would name, without its sentences: cheap enough for every event. For a refusal by the guard
-// it is the cause of the pressure, not what the refusal said.
+// The cause that diagnose() would name, without its sentences: cheap enough for every event. For a
+// refusal by the guard it is the cause of the pressure, not what the refusal said.
 [[nodiscard]] Cause likely_cause(const Evidence& evidence);
 
 }  // namespace spillway::policy

@@ -1,17 +1,17 @@
 // An incident as records and the admin endpoint tell it, and the records that it leaves.
 #pragma once
 
+#include "policy/diagnose.hpp"
+#include "policy/growth_ledger.hpp"
+#include "policy/memory_state.hpp"
+#include "policy/oom_event.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "policy/diagnose.hpp"
-#include "policy/growth_ledger.hpp"
-#include "policy/memory_state.hpp"
-#include "policy/oom_event.hpp"
 
 namespace spillway::policy {
 
@@ -23,11 +23,11 @@ struct Moment {
 
 // One OOM in full: the fields of an `oom` or `refused` record.
 struct Report {
-    OomEvent event;  // its key as it may be shown
+    OomEvent event;            // its key as it may be shown
     std::int64_t unix_ms = 0;  // of the event
     MemoryState state;
-    std::int64_t sample_age_ms = -1;  // when the report was made; -1 = there was no sample
-    Diagnosis diagnosis;              // of a refusal: its cause is what the client was told
+    std::int64_t sample_age_ms = -1;    // when the report was made; -1 = there was no sample
+    Diagnosis diagnosis;                // of a refusal: its cause is what the client was told
     std::vector<GrowthRow> top_growth;  // patterns as they may be shown
 };
 
@@ -54,26 +54,37 @@ struct Incident {
     std::string id;  // four hex digits
     std::int64_t opened_unix_ms = 0;
     std::optional<std::int64_t> closed_unix_ms;  // empty while open
-    double duration_s = 0;  // from the first to the last OOM or refusal
+    double duration_s = 0;                       // from the first to the last OOM or refusal
     std::uint64_t oom_replies = 0;
     std::uint64_t refusals = 0;
-    std::uint64_t would_refuse = 0;  // observe: passed, but counted
+    std::uint64_t would_refuse = 0;    // observe: passed, but counted
     std::vector<CountRow> by_command;  // all three largest first
     std::vector<CountRow> by_client;
     std::vector<CountRow> by_pattern;
     std::vector<CurvePoint> curve;  // from some seconds before
-    Report report;  // the first event; its diagnosis is the latest
+    Report report;                  // the first event; its diagnosis is the latest
 };
 
-enum class RecordKind : std::uint8_t { oom, refused, incident_opened, incident_updated, incident_closed };
+enum class RecordKind : std::uint8_t {
+    oom,
+    refused,
+    incident_opened,
+    incident_updated,
+    incident_closed
+};
 
 [[nodiscard]] constexpr std::string_view name_of(RecordKind kind) noexcept {
     switch (kind) {
-        case RecordKind::oom: return "oom";
-        case RecordKind::refused: return "refused";
-        case RecordKind::incident_opened: return "incident_opened";
-        case RecordKind::incident_updated: return "incident_updated";
-        case RecordKind::incident_closed: return "incident_closed";
+        case RecordKind::oom:
+            return "oom";
+        case RecordKind::refused:
+            return "refused";
+        case RecordKind::incident_opened:
+            return "incident_opened";
+        case RecordKind::incident_updated:
+            return "incident_updated";
+        case RecordKind::incident_closed:
+            return "incident_closed";
     }
     return "?";
 }

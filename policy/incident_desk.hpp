@@ -1,6 +1,9 @@
 // Turns a storm of OOM replies and refusals into a few records and one story an incident.
 #pragma once
 
+#include "policy/incident.hpp"
+#include "policy/memory_history.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +14,6 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/incident.hpp"
-#include "policy/memory_history.hpp"
-
 namespace spillway::policy {
 
 // Pure: events, samples and time go in, records come out. One thread at a time.
@@ -23,10 +23,10 @@ namespace spillway::policy {
 //   on_sample ─► history, curve; within revise_window the cause is looked at again
 //   tick ──────► what is to be written now; closes after quiet_close without an event
 //
-// Refusals that observe mode would have made open and prolong nothing: they are counted in an incident that is open, and
-// leave `refused` records like others.
+// Refusals that observe mode would have made open and prolong nothing: they are counted in an
+// incident that is open, and leave `refused` records like others.
 class IncidentDesk {
-public:
+  public:
     static constexpr std::size_t incidents_max = 64;
     static constexpr Nanos sample_wait = 300 * millisecond;
     static constexpr Nanos revise_window = 2 * second;
@@ -39,9 +39,14 @@ public:
     // A change of `log.keys` acts on what comes after it.
     void set_keys(const KeyDisplay& keys) noexcept { keys_ = keys; }
 
-    // Events may come a little out of order, and stand for many (count). `state` is the newest known; `growth` the newest
-    // top rows, largest first.
-    void on_event(const OomEvent& event, const MemoryState& state, std::span<const GrowthRow> growth, Moment now);
+    // Events may come a little out of order, and stand for many (count). `state` is the newest
+    // known; `growth` the newest top rows, largest first.
+    void on_event(
+        const OomEvent& event,
+        const MemoryState& state,
+        std::span<const GrowthRow> growth,
+        Moment now
+    );
 
     // Each new sample, in incidents and out of them.
     void on_sample(const MemoryState& state, Moment now);
@@ -62,7 +67,7 @@ public:
     // What is known of the server, for a diagnosis outside incidents.
     [[nodiscard]] const MemoryHistory& history() const noexcept { return history_; }
 
-private:
+  private:
     KeyDisplay keys_;
     MemoryHistory history_;
 };

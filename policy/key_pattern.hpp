@@ -1,5 +1,8 @@
-// Turns keys into what may be shown: masked patterns by which keys are counted, hashes, or printable text.
+// Turns keys into what may be shown: masked patterns by which keys are counted, hashes, or
+// printable text.
 #pragma once
+
+#include "policy/modes.hpp"
 
 #include <array>
 #include <cstddef>
@@ -8,8 +11,6 @@
 #include <string>
 #include <string_view>
 
-#include "policy/modes.hpp"
-
 namespace spillway::policy {
 
 inline constexpr std::size_t pattern_bytes_max = 128;
@@ -17,12 +18,13 @@ inline constexpr std::size_t pattern_key_bytes_max = 256;  // of a key, this muc
 
 using PatternBuffer = std::array<char, pattern_bytes_max>;
 
-// The key split at `: / . _ - { } |`, each part with a digit or the looks of an id or hash replaced by `*`; printable
-// ASCII, the rest as \xHH; "..." at the end when cut. The view lies in `buffer`. Neither allocates nor fails.
+// The key split at `: / . _ - { } |`, each part with a digit or the looks of an id or hash replaced
+// by `*`; printable ASCII, the rest as \xHH; "..." at the end when cut. The view lies in `buffer`.
+// Neither allocates nor fails.
 [[nodiscard]] std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexcept;
 
-// How keys are shown. The secret keeps a hashed key from being found by trying; draw it at random once a process, or
-// fix it where hashes of several processes shall compare.
+// How keys are shown. The secret keeps a hashed key from being found by trying; draw it at random
+// once a process, or fix it where hashes of several processes shall compare.
 struct KeyDisplay {
     KeyMode mode = KeyMode::pattern;
     std::array<std::uint64_t, 2> secret{};

@@ -1,5 +1,8 @@
-// What past samples leave behind: a bounded run of figures, and the facts of a server's life that explain an OOM later.
+// What past samples leave behind: a bounded run of figures, and the facts of a server's life that
+// explain an OOM later.
 #pragma once
+
+#include "policy/memory_sample.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +10,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "policy/memory_sample.hpp"
 
 namespace spillway::policy {
 
@@ -28,15 +29,17 @@ struct HistoryPoint {
 
 // Known since the server's run id was first seen; all of it is forgotten with a new one.
 struct KnownFacts {
-    std::int64_t expires_high = 0;           // most keys with a TTL at once
-    std::optional<Nanos> last_eviction_at;   // when evicted_keys last rose
-    std::optional<Nanos> ceiling_lowered_at; // maxmemory fell below what was in use, which has not fallen below it since …
-    std::int64_t ceiling_before = 0;         // … from this; 0 = no limit
-    std::optional<Nanos> promoted_at;        // became a primary above its limit and has stayed above it since
+    std::int64_t expires_high = 0;            // most keys with a TTL at once
+    std::optional<Nanos> last_eviction_at;    // when evicted_keys last rose
+    std::optional<Nanos> ceiling_lowered_at;  // maxmemory fell below what was in use, which has not
+                                              // fallen below it since …
+    std::int64_t ceiling_before = 0;          // … from this; 0 = no limit
+    std::optional<Nanos>
+        promoted_at;  // became a primary above its limit and has stayed above it since
 };
 
 class MemoryHistory {
-public:
+  public:
     static constexpr std::size_t points_max = 128;
 
     MemoryHistory();
@@ -48,7 +51,7 @@ public:
     [[nodiscard]] std::span<const HistoryPoint> points() const noexcept { return points_; }
     [[nodiscard]] const KnownFacts& facts() const noexcept { return facts_; }
 
-private:
+  private:
     void learn(const MemorySample& sample, const HistoryPoint& point);
 
     std::vector<HistoryPoint> points_;

@@ -6,7 +6,8 @@
 
 namespace spillway::policy {
 
-// "300 B", "12 KiB", "1.5 GiB": three digits at most before the unit changes; negative ones keep their sign.
+// "300 B", "12 KiB", "1.5 GiB": three digits at most before the unit changes; negative ones keep
+// their sign.
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);
 
 // "87 %", "0.4 %"; at least "0 %".

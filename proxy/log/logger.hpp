@@ -1,28 +1,30 @@
 // Writes records as text or JSON to standard error or a file, from a thread of its own.
 #pragma once
 
+#include "policy/incident.hpp"
+#include "proxy/log/records.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include "policy/incident.hpp"
-#include "proxy/log/records.hpp"
 
 namespace spillway::log {
 
 enum class Format : std::uint8_t { text, json };
 
-// Keys come to the logger as they may be shown (policy::KeyDisplay), so that no format can leak one.
+// Keys come to the logger as they may be shown (policy::KeyDisplay), so that no format can leak
+// one.
 struct LogSettings {
     Format format = Format::text;
     Level level = Level::info;  // what is below it is not written
     std::string file;           // empty = standard error
 };
 
-// write() makes the line and queues it; it never waits for the disk or the terminal. A full queue drops its oldest line,
-// which is counted, and said in the log once there is room again. Any thread may call anything but the destructor.
+// write() makes the line and queues it; it never waits for the disk or the terminal. A full queue
+// drops its oldest line, which is counted, and said in the log once there is room again. Any thread
+// may call anything but the destructor.
 class Logger {
-public:
+  public:
     static constexpr std::size_t queue_lines_max = 8192;
     static constexpr int close_wait_ms = 2000;
 
@@ -56,7 +58,7 @@ public:
     // Lines lost since the start: dropped from the full queue, or refused by a full disk.
     [[nodiscard]] std::uint64_t lost_lines() const noexcept;
 
-private:
+  private:
     struct Machinery;
     std::unique_ptr<Machinery> machinery_;
 };

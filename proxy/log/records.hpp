@@ -1,14 +1,15 @@
 // The records of the contract: what happened, as plain fields, before it is text or JSON.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include "policy/incident.hpp"
+#include "policy/memory_state.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "policy/incident.hpp"
-#include "policy/memory_state.hpp"
+#include <boost/json/object.hpp>
 
 namespace spillway::log {
 
@@ -16,11 +17,16 @@ enum class Level : std::uint8_t { trace, debug, info, warn, error };
 
 [[nodiscard]] constexpr std::string_view name_of(Level level) noexcept {
     switch (level) {
-        case Level::trace: return "trace";
-        case Level::debug: return "debug";
-        case Level::info: return "info";
-        case Level::warn: return "warn";
-        case Level::error: return "error";
+        case Level::trace:
+            return "trace";
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warn:
+            return "warn";
+        case Level::error:
+            return "error";
     }
     return "?";
 }

@@ -1,0 +1,211 @@
+// The figures that every rule of the diagnosis is made of, worked out once from samples, history
+// and the event.
+#include "policy/diagnose_figures.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace spillway::policy {
+namespace {
+
+// From this size on an argument gets a buffer of its own, which Redis keeps beside the value it
+// makes of it: 2.1 to 2.5 times the argument at the moment of the check, as measured.
+constexpr std::uint64_t large_argument = 32U << 10U;
+constexpr double large_argument_need = 2.5;
+constexpr double small_need = 1.25;
+
+// Entry, key object and table slots, before and during a doubling, as measured on 6.2 to 9.1; the
+// rest of the overhead is not explained by the number of keys.
+constexpr double table_bytes_per_key = 120;
+constexpr double table_bytes_per_ttl = 64;
+
+// An empty server's "dataset" (connections, first commands): not a sign of anything.
+constexpr double empty_dataset = 1 << 20;
+
+[[nodiscard]] double bytes(std::int64_t value) noexcept {
+    return static_cast<double>(std::max<std::int64_t>(value, 0));
+}
+
+void split_memory(Figures& f) noexcept {
+    const MemorySample& sample = f.sample();
+    const double used = bytes(sample.used_memory);
+    f.startup = bytes(sample.used_memory_startup);
+    f.scripts = bytes(sample.used_memory_scripts);
+    f.replication =
+        sample.backlog_bytes >= 0
+            ? bytes(sample.backlog_bytes)
+            : std::max(
+                  0.0, bytes(sample.replication_buffers_bytes) - bytes(sample.not_counted_for_evict)
+              );
+    f.clients_known = sample.clients_normal_bytes >= 0;
+    f.clients = bytes(sample.clients_normal_bytes);
+    f.clients_shared = f.clients_known && f.clients > used - f.startup;
+    if (f.clients_shared) {
+        f.clients = 0;
+    }
+
+    const bool dataset_known =
+        sample.used_memory_dataset >= 0 && bytes(sample.used_memory_dataset) <= used;
+    if (!dataset_known || sample.used_memory_overhead < 0) {
+        f.data = std::max(0.0, f.counted - f.startup - f.clients - f.replication - f.scripts);
+        return;
+    }
+    const double dataset = bytes(sample.used_memory_dataset);
+    const double named = f.startup + f.clients + f.scripts + f.replication +
+                         bytes(sample.clients_replica_bytes) + bytes(sample.aof_buffer_bytes) +
+                         bytes(sample.cluster_links_bytes);
+    const double tables = std::max(0.0, bytes(sample.used_memory_overhead) - named);
+    const double tables_explained = std::min(
+        tables,
+        table_bytes_per_key * bytes(sample.keys) + table_bytes_per_ttl * bytes(sample.expires)
+    );
+    f.non_data = tables - tables_explained;
+    if (sample.keys == 0) {
+        f.non_data += std::max(0.0, dataset - empty_dataset);
+        f.data = 0;
+    } else {
+        f.data = dataset + tables_explained;
+    }
+}
+
+void weigh_write(Figures& f, const HistoryPoint* before) noexcept {
+    const OomEvent* event = f.event();
+    if (event == nullptr || event->bytes == 0) {
+        return;
+    }
+    const auto largest = static_cast<double>(std::min(event->largest_argument_bytes, event->bytes));
+    f.write_bytes = static_cast<double>(event->bytes);
+    const bool large = event->largest_argument_bytes >= large_argument;
+    f.write_need = large ? large_argument_need * largest + (f.write_bytes - largest)
+                         : small_need * f.write_bytes + 100;
+
+    f.room_before = f.room;
+    if (before != nullptr) {
+        const double grown = f.counted - static_cast<double>(before->counted);
+        f.room_before = std::max(f.room, f.ceiling - static_cast<double>(before->counted));
+        f.write_held = large && f.fresh ? std::clamp(grown, 0.0, f.write_need) : 0;
+        f.data = std::max(0.0, f.data - f.write_held);
+    }
+}
+
+void look_back(Figures& f, const HistoryPoint* before) noexcept {
+    const MemorySample& sample = f.sample();
+    const Nanos now = sample.answered_at;
+    double height = f.counted;
+    double low = f.counted - f.clients;
+    const HistoryPoint* two_seconds_ago = nullptr;
+    f.lazyfree_pending = std::max<std::int64_t>(sample.lazyfree_pending_objects, 0);
+    for (const HistoryPoint& point : f.in.history) {
+        if (point.at > now) {
+            break;
+        }
+        const Nanos age = now - point.at;
+        const auto counted = static_cast<double>(point.counted);
+        if (age <= second) {
+            f.lazyfree_pending = std::max(f.lazyfree_pending, point.lazyfree_pending);
+        }
+        if (age <= 2 * second) {
+            height = std::max(height, counted);
+            two_seconds_ago = two_seconds_ago == nullptr ? &point : two_seconds_ago;
+        }
+        if (age <= 10 * second) {
+            low = std::min(low, counted - (f.clients_shared ? 0 : bytes(point.clients)));
+        }
+    }
+    f.fallen = height - f.counted;
+    f.risen = f.counted - f.clients - low;
+    if (two_seconds_ago != nullptr && two_seconds_ago->dataset >= 0 &&
+        sample.used_memory_dataset >= 0 && sample.keys <= two_seconds_ago->keys) {
+        f.jumped =
+            std::max(0.0, bytes(sample.used_memory_dataset) - bytes(two_seconds_ago->dataset));
+    }
+    if (before != nullptr && f.limited && sample.used_memory_peak > before->peak &&
+        before->peak >= 0) {
+        f.peaked_over = std::max(0.0, bytes(sample.used_memory_peak) - f.ceiling);
+    }
+}
+
+}  // namespace
+
+Figures figures_of(const Evidence& evidence) noexcept {
+    Figures f{.in = evidence};
+    const MemoryState& state = evidence.state;
+    f.ceiling = bytes(state.ceiling > 0 ? state.ceiling : state.sample.maxmemory);
+    f.limited = f.ceiling > 0;
+    f.counted = state.sample.used_memory >= 0
+                    ? bytes(state.sample.used_memory) - bytes(state.sample.not_counted_for_evict)
+                    : bytes(state.counted);
+    f.room = f.limited ? f.ceiling - f.counted : 0;
+    split_memory(f);
+
+    const HistoryPoint* before = nullptr;
+    if (const OomEvent* event = evidence.event) {
+        f.reply = event->origin == OomOrigin::backend;
+        f.fresh = state.sampled && state.sample.asked_at >= event->at;
+        for (const HistoryPoint& point : evidence.history) {
+            before = point.at <= event->at ? &point : before;
+        }
+    }
+    weigh_write(f, before);
+    look_back(f, before);
+    return f;
+}
+
+ServerVersion server_version(std::string_view server) noexcept {
+    ServerVersion version;
+    const auto space = server.find(' ');
+    const auto name = server.substr(0, space);
+    version.valkey = name == "valkey";
+    version.redis = name == "redis";
+    if (space != std::string_view::npos) {
+        const char* const end = server.data() + server.size();
+        const auto major = std::from_chars(server.data() + space + 1, end, version.major);
+        if (major.ec == std::errc{} && major.ptr != end && *major.ptr == '.') {
+            std::from_chars(major.ptr + 1, end, version.minor);
+        }
+    }
+    return version;
+}
+
+bool is_script_command(std::string_view command) noexcept {
+    constexpr std::array<std::string_view, 6> names = {
+        "EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"};
+    return std::find(names.begin(), names.end(), command) != names.end();
+}
+
+bool is_queue_like(std::string_view command, std::string_view pattern) noexcept {
+    constexpr std::array<std::string_view, 12> commands = {
+        "LPUSH",
+        "RPUSH",
+        "LPUSHX",
+        "RPUSHX",
+        "LINSERT",
+        "LMOVE",
+        "BLMOVE",
+        "RPOPLPUSH",
+        "BRPOPLPUSH",
+        "XADD",
+        "ZADD",
+        "LSET"};
+    constexpr std::array<std::string_view, 10> names = {
+        "queue", "job", "task", "stream", "bull", "celery", "sidekiq", "resque", "kombu", "outbox"};
+    if (is_script_command(command) ||
+        std::find(commands.begin(), commands.end(), command) != commands.end()) {
+        return true;
+    }
+    return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+        return pattern.find(name) != std::string_view::npos;
+    });
+}
+
+bool holds_queues(const Evidence& evidence) noexcept {
+    if (evidence.event != nullptr && is_queue_like(evidence.event->command, evidence.event->key)) {
+        return true;
+    }
+    return std::any_of(evidence.growth.begin(), evidence.growth.end(), [](const GrowthRow& row) {
+        return is_queue_like(row.command, row.pattern);
+    });
+}
+
+}  // namespace spillway::policy

@@ -1,0 +1,82 @@
+// The figures that every rule of the diagnosis is made of, worked out once from samples, history
+// and the event.
+#pragma once
+
+#include "policy/diagnose.hpp"
+
+#include <cstdint>
+
+namespace spillway::policy {
+
+// Bytes are doubles: they are only compared and divided, and nothing that a server reports can
+// overflow them.
+struct Figures {
+    const Evidence& in;
+
+    bool limited = false;  // there is a ceiling
+    double ceiling = 0;
+    double counted = 0;
+    double room = 0;  // ceiling - counted; negative above it
+
+    // Who holds counted memory.
+    double data = 0;         // values, keys and the tables that find them
+    double clients = 0;      // query and output buffers of normal and pub/sub clients
+    double replication = 0;  // the counted part: backlog and what replicas share of it
+    double scripts = 0;
+    double startup = 0;  // an empty server
+    double non_data =
+        0;  // none of these: what stands without keys, and overhead that nothing explains
+    bool clients_known = false;
+    bool clients_shared =
+        false;  // the figure exceeds used memory: it counts values that replies only refer to
+
+    // The write at hand.
+    bool reply = false;      // an OOM reply of the backend
+    bool fresh = false;      // the sample was asked for after the event
+    double write_bytes = 0;  // on the wire
+    double write_need = 0;   // what it takes at the moment of Redis' check
+    double room_before = 0;  // before its own bytes arrived
+    double write_held = 0;   // its bytes that INFO still shows as data, as client figures lag
+
+    // What the last seconds show.
+    std::int64_t lazyfree_pending = 0;  // most within the last second
+    double fallen = 0;                  // counted memory, from its height of the last two seconds
+    double risen = 0;  // counted memory without client buffers, over the last ten seconds
+    double peaked_over =
+        0;              // the peak passed the ceiling by this between two samples around the event
+    double jumped = 0;  // dataset grew by this in two seconds though no key was added
+
+    [[nodiscard]] const MemorySample& sample() const noexcept { return in.state.sample; }
+    [[nodiscard]] const OomEvent* event() const noexcept { return in.event; }
+    [[nodiscard]] double share(double bytes) const noexcept {
+        const double whole = limited ? ceiling : counted;
+        return whole > 0 ? bytes / whole : 0;
+    }
+    [[nodiscard]] double fullness() const noexcept { return limited ? counted / ceiling : 0; }
+};
+
+[[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
+
+// "redis 7.0.15" as numbers; zeros when it does not say.
+struct ServerVersion {
+    bool valkey = false;
+    bool redis = false;
+    int major = 0;
+    int minor = 0;
+
+    [[nodiscard]] bool at_least(int wanted_major, int wanted_minor) const noexcept {
+        return major > wanted_major || (major == wanted_major && minor >= wanted_minor);
+    }
+};
+
+[[nodiscard]] ServerVersion server_version(std::string_view server) noexcept;
+
+// EVAL, FCALL and their kin.
+[[nodiscard]] bool is_script_command(std::string_view command) noexcept;
+
+// Data that must not be evicted: lists, streams and sorted sets that commands of queues write,
+// scripts (job queues are built of them), and keys that are named like queues.
+[[nodiscard]] bool is_queue_like(std::string_view command, std::string_view pattern) noexcept;
+[[nodiscard]] bool holds_queues(const Evidence& evidence) noexcept;
+
+}  // namespace spillway::policy

@@ -1,0 +1,45 @@
+// Phrases that several sentences of the diagnosis share, and advice that several causes give.
+#pragma once
+
+#include "policy/diagnose_rules.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace spillway::policy::words {
+
+// Printable ASCII, cut at `bytes_max`: names in sentences come from clients.
+[[nodiscard]] std::string plain(std::string_view text, std::size_t bytes_max);
+
+[[nodiscard]] std::string size(double bytes);
+
+// "98 % of the 64 MiB ceiling"
+[[nodiscard]] std::string of_ceiling(const Figures& f, double bytes);
+
+// "this SET of 20 MiB"; only with an event.
+[[nodiscard]] std::string the_write(const Figures& f);
+
+[[nodiscard]] std::string ago(const Figures& f, Nanos at);
+
+// The pattern as it may be shown.
+[[nodiscard]] std::string pattern_name(const Figures& f, const GrowthRow& row);
+
+// "client checkout, SET, none with a TTL"
+[[nodiscard]] std::string writer(const GrowthRow& row);
+
+// The first row, when it matters beside the ceiling: else it is not worth a person's time.
+[[nodiscard]] const GrowthRow* top_row(const Figures& f);
+
+void tell_data(const Figures& f, Story& story);
+void tell_exceeded(const Figures& f, Story& story);
+
+void advise_growth(const Figures& f, Story& story);
+
+// A quarter more, where the host can bear it: copies made by fork and fragmentation need room
+// beside maxmemory.
+void advise_raise(const Figures& f, Story& story);
+
+// Which eviction could help; never one that would throw away queues.
+void advise_eviction(const Figures& f, Story& story);
+
+}  // namespace spillway::policy::words

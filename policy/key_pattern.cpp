@@ -1,0 +1,267 @@
+// Turns keys into what may be shown: masked patterns by which keys are counted, hashes, or
+// printable text.
+#include "policy/key_pattern.hpp"
+
+#include "policy/utf8.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace spillway::policy {
+namespace {
+
+constexpr std::string_view separators = ":/._-{}|";
+constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr std::string_view cut_mark = "...";
+
+constexpr std::size_t hex_word_min = 8;      // "deadbeef": no such words
+constexpr std::size_t random_word_min = 16;  // from here on the mix of letters is judged
+constexpr std::size_t word_max = 32;         // beyond it nothing is a word
+
+[[nodiscard]] constexpr bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+[[nodiscard]] constexpr bool is_upper(char c) noexcept {
+    return c >= 'A' && c <= 'Z';
+}
+[[nodiscard]] constexpr bool is_lower(char c) noexcept {
+    return c >= 'a' && c <= 'z';
+}
+[[nodiscard]] constexpr bool is_separator(char c) noexcept {
+    return separators.find(c) != std::string_view::npos;
+}
+[[nodiscard]] constexpr bool is_hex(char c) noexcept {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+[[nodiscard]] constexpr bool is_vowel(char c) noexcept {
+    return std::string_view("aeiouyAEIOUY").find(c) != std::string_view::npos;
+}
+
+[[nodiscard]] bool is_text(std::string_view part) noexcept {
+    while (!part.empty()) {
+        const auto length = utf8_character(part);
+        if (length == 0) {
+            return false;
+        }
+        part.remove_prefix(length);
+    }
+    return true;
+}
+
+// Letters drawn at random: both cases about equally often, or too few vowels for any language
+// written in them.
+[[nodiscard]] bool is_random_word(std::string_view part) noexcept {
+    const auto size = static_cast<std::ptrdiff_t>(part.size());
+    const auto upper = std::count_if(part.begin(), part.end(), is_upper);
+    const auto lower = std::count_if(part.begin(), part.end(), is_lower);
+    const auto vowels = std::count_if(part.begin(), part.end(), is_vowel);
+    if (upper + lower < size) {
+        return true;  // '+', '=' and the like between so many letters: base64
+    }
+    return (upper * 10 >= size * 3 && lower * 10 >= size * 3) || vowels * 5 < size;
+}
+
+[[nodiscard]] bool looks_like_id(std::string_view part) noexcept {
+    if (part.empty()) {
+        return false;
+    }
+    if (std::any_of(part.begin(), part.end(), [](char c) { return is_digit(c) || c == '@'; })) {
+        return true;  // '@': an address names a person
+    }
+    if (part.size() >= hex_word_min && std::all_of(part.begin(), part.end(), is_hex)) {
+        return true;
+    }
+    if (!is_text(part) || part.size() > word_max) {
+        return true;
+    }
+    const bool ascii =
+        std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+    return ascii && part.size() >= random_word_min && is_random_word(part);
+}
+
+// 8-4-4-4-12 hexadecimal digits: one id though it contains separators, so that a group of letters
+// does not stay.
+[[nodiscard]] bool starts_with_uuid(std::string_view text) noexcept {
+    constexpr std::size_t uuid_bytes = 36;
+    if (text.size() < uuid_bytes || (text.size() > uuid_bytes && !is_separator(text[uuid_bytes]))) {
+        return false;
+    }
+    for (std::size_t i = 0; i < uuid_bytes; ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? text[i] != '-' : !is_hex(text[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Appends while there is room for the mark that says it was cut.
+class PatternWriter {
+  public:
+    explicit PatternWriter(PatternBuffer& buffer) noexcept : buffer_(buffer) {}
+
+    void put(char c) noexcept { put(std::string_view(&c, 1)); }
+
+    void put_escaped(std::string_view part) noexcept {
+        for (const char c : part) {
+            if (c >= ' ' && c < '\x7f') {
+                put(c);
+            } else {
+                const auto byte = static_cast<std::uint8_t>(c);
+                const std::array<char, 4> escape = {
+                    '\\', 'x', hex_digits[byte >> 4U], hex_digits[byte & 15U]};
+                put(std::string_view(escape.data(), escape.size()));
+            }
+        }
+    }
+
+    [[nodiscard]] bool full() const noexcept { return full_; }
+
+    [[nodiscard]] std::string_view finish(bool cut) noexcept {
+        if (cut || full_) {
+            size_ += cut_mark.copy(buffer_.data() + size_, cut_mark.size());
+        }
+        return {buffer_.data(), size_};
+    }
+
+  private:
+    void put(std::string_view text) noexcept {
+        if (full_ || size_ + text.size() > buffer_.size() - cut_mark.size()) {
+            full_ = true;
+            return;
+        }
+        size_ += text.copy(buffer_.data() + size_, text.size());
+    }
+
+    PatternBuffer& buffer_;
+    std::size_t size_ = 0;
+    bool full_ = false;
+};
+
+// SipHash-2-4 (Aumasson, Bernstein): with a secret, the hash of a short key cannot be looked up in
+// a table.
+[[nodiscard]] std::uint64_t siphash(
+    std::string_view text, const std::array<std::uint64_t, 2>& secret
+) noexcept {
+    std::array<std::uint64_t, 4> v = {
+        secret[0] ^ 0x736f6d6570736575U,
+        secret[1] ^ 0x646f72616e646f6dU,
+        secret[0] ^ 0x6c7967656e657261U,
+        secret[1] ^ 0x7465646279746573U};
+    const auto rounds = [&v](int count) {
+        for (int i = 0; i < count; ++i) {
+            v[0] += v[1];
+            v[1] = std::rotl(v[1], 13) ^ v[0];
+            v[0] = std::rotl(v[0], 32);
+            v[2] += v[3];
+            v[3] = std::rotl(v[3], 16) ^ v[2];
+            v[0] += v[3];
+            v[3] = std::rotl(v[3], 21) ^ v[0];
+            v[2] += v[1];
+            v[1] = std::rotl(v[1], 17) ^ v[2];
+            v[2] = std::rotl(v[2], 32);
+        }
+    };
+    const auto absorb = [&](std::uint64_t word) {
+        v[3] ^= word;
+        rounds(2);
+        v[0] ^= word;
+    };
+    const std::uint64_t length_byte = static_cast<std::uint64_t>(text.size() & 0xFFU) << 56U;
+    const auto little_endian = [](std::string_view bytes) {
+        std::uint64_t word = 0;
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            word |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
+        }
+        return word;
+    };
+    for (; text.size() >= 8; text.remove_prefix(8)) {
+        absorb(little_endian(text.substr(0, 8)));
+    }
+    absorb(little_endian(text) | length_byte);
+    v[2] ^= 0xFF;
+    rounds(4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+[[nodiscard]] std::string hash_text(std::string_view text, const KeyDisplay& display) {
+    std::uint64_t hash = siphash(text, display.secret);
+    std::string out(17, '#');
+    for (std::size_t i = 16; i > 0; --i, hash >>= 4U) {
+        out[i] = hex_digits[hash & 15U];
+    }
+    return out;
+}
+
+[[nodiscard]] std::string full_text(std::string_view key) {
+    std::string out;
+    for (const char c : key.substr(0, pattern_key_bytes_max)) {
+        if (c >= ' ' && c < '\x7f') {
+            out.push_back(c);
+        } else {
+            const auto byte = static_cast<std::uint8_t>(c);
+            out.append("\\x").append(1, hex_digits[byte >> 4U]).append(1, hex_digits[byte & 15U]);
+        }
+    }
+    if (key.size() > pattern_key_bytes_max) {
+        out.append(cut_mark);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexcept {
+    PatternWriter out(buffer);
+    std::string_view rest = key.substr(0, pattern_key_bytes_max);
+    std::size_t uuid_left = 0;
+    while (!rest.empty() && !out.full()) {
+        if (uuid_left == 0 && starts_with_uuid(rest)) {
+            uuid_left = 5;
+        }
+        const auto end = std::min(rest.find_first_of(separators), rest.size());
+        const auto part = rest.substr(0, end);
+        if (uuid_left > 0 || looks_like_id(part)) {
+            out.put('*');
+        } else {
+            out.put_escaped(part);
+        }
+        uuid_left -= uuid_left > 0 ? 1 : 0;
+        if (end < rest.size()) {
+            out.put(rest[end]);
+        }
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return out.finish(key.size() > pattern_key_bytes_max);
+}
+
+std::string display_key(std::string_view key, const KeyDisplay& display) {
+    switch (display.mode) {
+        case KeyMode::full:
+            return full_text(key);
+        case KeyMode::pattern: {
+            PatternBuffer buffer;
+            return std::string(key_pattern(key, buffer));
+        }
+        case KeyMode::hash:
+            return key.empty() ? std::string{} : hash_text(key, display);
+        case KeyMode::none:
+            break;
+    }
+    return {};
+}
+
+std::string display_pattern(std::string_view pattern, const KeyDisplay& display) {
+    switch (display.mode) {
+        case KeyMode::full:
+        case KeyMode::pattern:
+            return std::string(pattern);
+        case KeyMode::hash:
+            return pattern.empty() ? std::string{} : hash_text(pattern, display);
+        case KeyMode::none:
+            break;
+    }
+    return {};
+}
+
+}  // namespace spillway::policy
