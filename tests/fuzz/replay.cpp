@@ -15,7 +15,8 @@ void run(const std::vector<char>& input) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }
 
-// Every seed whole, and cut short at up to 64 places: a parser meets unfinished input most of the time.
+// Every seed whole, and cut short at up to 64 places: a parser meets unfinished input most of the
+// time.
 void run_with_prefixes(const std::vector<char>& input) {
     constexpr std::size_t cuts = 64;
     for (std::size_t cut = 0; cut < cuts; ++cut) {
@@ -32,7 +33,8 @@ int main(int count, char** arguments) {
     for (int i = 1; i < count; ++i) {
         std::error_code failure;
         for (std::filesystem::recursive_directory_iterator entry(arguments[i], failure), end;
-             !failure && entry != end; entry.increment(failure)) {
+             !failure && entry != end;
+             entry.increment(failure)) {
             if (!entry->is_regular_file()) {
                 continue;
             }
