@@ -368,6 +368,7 @@ void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t byt
     if (context.growth_sample_left > 0) { return; }
     const std::int64_t stands_for = growth_sample_bytes - context.growth_sample_left;
     context.growth_sample_left = growth_sample_bytes;
+    context.growth_dirty = true;
     policy::PatternBuffer buffer;
     const std::string_view pattern = policy::key_pattern(first_key(command), buffer);
     context.growth.add(

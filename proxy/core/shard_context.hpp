@@ -28,12 +28,12 @@ struct ShardContext {
     RefusalTexts refusals;
     OomReporter ooms;
     policy::GrowthLedger growth;
+    bool growth_dirty = false;  // since it was last shown to the control side
     std::int64_t growth_sample_left = 0;  // bytes until the next command is put into the growth ledger
     BlockPool blocks;
     metrics::ShardMetrics metrics;
     bool annotate_replies = false;
     std::string annotation;  // what is appended to a top-level OOM reply
-    std::uint64_t spool_client_bytes_max = 64ULL << 20U;
 };
 
 }  // namespace spillway::core

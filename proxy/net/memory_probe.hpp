@@ -1,0 +1,71 @@
+// Reads the backend's memory state on a connection of its own, as often as wanted, through restarts and failures.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/config.hpp"
+#include "policy/memory_sample.hpp"
+#include "proxy/net/control_connection.hpp"
+#include "resp/command_table.hpp"
+
+namespace spillway::net {
+
+struct ProbeSettings {
+    conf::Address address;
+    conf::Credentials credentials;
+    std::chrono::milliseconds connect_timeout{1000};
+    std::chrono::milliseconds answer_timeout{3000};
+};
+
+// All are called on the io_context's thread.
+struct ProbeHooks {
+    std::function<void(std::shared_ptr<const std::vector<Endpoint>>)> on_endpoints;  // when they changed
+    std::function<void(std::shared_ptr<const resp::CommandTable>)> on_commands;      // after each connect
+    std::function<void()> on_ask;                                                    // INFO goes out now
+    std::function<void(const policy::MemorySample&)> on_sample;
+    // No sample, at each try. `reachable`: the server answers, but not this.
+    std::function<void(std::string reason, bool reachable)> on_failure;
+    std::function<policy::Nanos()> interval;             // from one INFO to the next
+};
+
+class MemoryProbe {
+public:
+    // The shortest time from one INFO to the next, however many are wished for.
+    static constexpr policy::Nanos interval_min = 2 * policy::millisecond;
+
+    MemoryProbe(boost::asio::io_context& context, ProbeSettings settings, ProbeHooks hooks);
+    void start();
+    void stop();
+    // The next sample is wanted early. On the io_context's thread.
+    void hurry();
+
+private:
+    boost::asio::awaitable<void> run();
+    boost::asio::awaitable<std::string> open();
+    boost::asio::awaitable<std::string> read_commands();
+    boost::asio::awaitable<std::string> sample_once();
+    boost::asio::awaitable<void> pause(policy::Nanos duration);
+
+    boost::asio::io_context& context_;
+    ProbeSettings settings_;
+    ProbeHooks hooks_;
+    ControlConnection connection_;
+    boost::asio::steady_timer timer_;
+    std::shared_ptr<const std::vector<Endpoint>> endpoints_;
+    policy::Nanos asked_at_ = 0;
+    policy::Nanos resolved_at_ = 0;
+    bool all_sections_ = true;  // several INFO sections in one call: Redis 7.0 and later
+    bool hurried_ = false;
+    bool sampling_ = false;  // in the pause between two samples, which hurry() may cut
+    bool reachable_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace spillway::net

@@ -1,0 +1,107 @@
+// Moves the bytes of one session between its two sockets; obeys what the session says and decides nothing itself.
+//
+//            read ──► window = stash + shard's buffer ──► session ──► send; what the socket refuses: to_backend_
+//   client                                                                                             backend
+//            send ◄── session ◄── shard's buffer ◄── read;          refused by the client: to_client_, the spool
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proxy/core/relay_buffer.hpp"
+#include "proxy/core/session.hpp"
+#include "proxy/metrics/labels.hpp"
+#include "proxy/net/poller.hpp"
+#include "proxy/net/socket.hpp"
+
+namespace spillway::net {
+
+class Shard;
+struct ListenerShare;
+
+class SessionDriver {
+public:
+    SessionDriver(Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id);
+    ~SessionDriver();
+    SessionDriver(const SessionDriver&) = delete;
+    SessionDriver& operator=(const SessionDriver&) = delete;
+
+    // Registers the client and dials the backend.
+    void start();
+    // A held command may have become free: new credit, or its time is over.
+    void resume();
+    // More is to be read, after others had their turn.
+    void go_on();
+    // Looks at deadlines; called now and then while has_deadline().
+    void tick();
+    [[nodiscard]] bool has_deadline() const noexcept { return deadline_ != 0; }
+    // The proxy stops: end as soon as nothing is outstanding.
+    void drain();
+
+    [[nodiscard]] bool dead() const noexcept { return phase_ == Phase::dead; }
+    [[nodiscard]] const core::Session& session() const noexcept { return session_; }
+    [[nodiscard]] core::Nanos hold_until() const noexcept { return session_.hold_until(); }
+
+    // Where the shard keeps it.
+    std::size_t index = 0;
+    bool waits_for_turn = false;
+    bool listed_held = false;
+    bool listed_timed = false;
+
+private:
+    enum class Phase : std::uint8_t {
+        connecting,  // to the backend; the client is not read
+        relaying,
+        closing,     // no more from the backend: the client still gets what is spooled
+        lingering,   // all is written; the client's close is waited for, so that it gets to read it
+        dead,
+    };
+    struct Side : Watch {
+        SessionDriver* driver = nullptr;
+        Fd fd;
+        bool readable = false;
+        bool half_closed = false;  // the peer will send no more; it may still have sent something
+        bool ended = false;        // and that has been read
+    };
+
+    static void client_ready(Watch& watch, std::uint32_t events);
+    static void backend_ready(Watch& watch, std::uint32_t events);
+    void dial_next();
+    void connected();
+    void backend_unavailable(const char* why);
+
+    void pump_client();
+    void pump_backend();
+    void read_client_once();
+    void read_backend_once();
+    [[nodiscard]] bool reads_client() const noexcept;
+    [[nodiscard]] bool reads_backend();
+    void feed_requests(std::string_view window);
+    void keep(std::string_view window, std::size_t taken);
+    void show_local_replies();
+    void client_ended();
+    void send_to_backend(core::Output& output);
+    void send_to_client(core::Output& output);
+    void flush_backend();
+    void flush_client();
+    void spool(std::string_view bytes);
+    void begin_closing(metrics::ClosedReason reason);
+    void finish_closing();
+    void die(metrics::ClosedReason reason);
+
+    Shard& shard_;
+    ListenerShare& listener_;
+    Side client_;
+    Side backend_;
+    core::Session session_;
+    std::string stash_;             // received and not taken yet: half a head, or what stands behind a held command
+    core::RelayBuffer to_backend_;
+    core::RelayBuffer to_client_;
+    core::Nanos deadline_ = 0;
+    std::uint8_t endpoint_ = 0;     // which of the backend's addresses is tried
+    Phase phase_ = Phase::connecting;
+    bool draining_ = false;
+    metrics::ClosedReason closed_reason_ = metrics::ClosedReason::client_closed;
+};
+
+}  // namespace spillway::net

@@ -1,0 +1,285 @@
+// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of the credit.
+#include "proxy/net/shard.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+
+#include "proxy/net/clock.hpp"
+
+namespace spillway::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int accepts_max = 64;  // in a row before clients that stand have their turn
+constexpr auto tick_interval = 10ms;
+constexpr auto accept_pause = 100ms;
+constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
+constexpr policy::Nanos growth_interval = policy::second;
+
+}  // namespace
+
+Shard::Shard(policy::CreditPool& pool, policy::TrafficCells& cells, std::shared_ptr<const ShardSettings> settings, ShardHooks hooks)
+    : context_(pool, cells, settings->guard),
+      settings_(std::move(settings)),
+      hooks_(std::move(hooks)),
+      endpoints_(std::make_shared<const std::vector<Endpoint>>()),
+      buffer_(new char[stash_bytes_max + read_bytes]),
+      poller_(io_, &Shard::batch_ended, this),
+      tick_(io_.get_executor()) {
+    context_.commands = std::make_shared<const resp::CommandTable>();
+    context_.rules = settings_->rules;
+    context_.annotate_replies = settings_->annotate_replies;
+    context_.now = monotonic_now();
+}
+
+Shard::~Shard() {
+    finish();
+    join();
+    sessions_.clear();
+    graveyard_.clear();
+}
+
+void Shard::add_listener(ListenerShare& listener, Fd fd) {
+    accepting_.push_back(std::make_unique<Accepting>(io_, listener));
+    accepting_.back()->descriptor.assign(fd.release());
+}
+
+void Shard::start() {
+    poller_.start();
+    for (const auto& accepting : accepting_) { accept_from(*accepting); }
+    thread_ = std::thread([this] {
+        const auto keeps_running = boost::asio::make_work_guard(io_);
+        io_.run();
+    });
+}
+
+void Shard::touch_clock() noexcept { context_.now = monotonic_now(); }
+
+void Shard::accept_from(Accepting& accepting) {
+    accepting.descriptor.async_wait(Descriptor::wait_read, [this, &accepting](const boost::system::error_code& error) {
+        if (!error && !draining_) { accept_waiting(accepting); }
+    });
+}
+
+void Shard::accept_waiting(Accepting& accepting) {
+    touch_clock();
+    for (int i = 0; i < accepts_max; ++i) {
+        Accepted accepted = accept_one(accepting.descriptor.native_handle());
+        if (accepted.status == IoStatus::blocked) { break; }
+        if (accepted.status == IoStatus::closed) { continue; }
+        if (accepted.status == IoStatus::failed) {
+            // No descriptors or no memory: asking again at once would only spin.
+            const bool descriptors = accepted.error == EMFILE || accepted.error == ENFILE;
+            context_.metrics.connections_refused[descriptors ? metrics::RefusedReason::descriptors : metrics::RefusedReason::error].add();
+            accepting.pause.expires_after(accept_pause);
+            accepting.pause.async_wait([this, &accepting](const boost::system::error_code& error) {
+                if (!error && !draining_) { accept_from(accepting); }
+            });
+            end_batch();
+            return;
+        }
+        admit(accepting.listener, std::move(accepted.fd), accepted.peer);
+    }
+    end_batch();
+    accept_from(accepting);
+}
+
+void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
+    if (listener.clients.fetch_add(1, std::memory_order_relaxed) >= listener.clients_max) {
+        listener.clients.fetch_sub(1, std::memory_order_relaxed);
+        context_.metrics.connections_refused[metrics::RefusedReason::max_clients].add();
+        refuse_client(client.get(), "-ERR max number of clients reached\r\n");
+        return;
+    }
+    auto driver = std::make_unique<SessionDriver>(*this, listener, std::move(client), text_of(peer), next_id_++);
+    SessionDriver& started = *driver;
+    started.index = sessions_.size();
+    sessions_.push_back(std::move(driver));
+    started.start();
+}
+
+void Shard::refuse_client(int fd, std::string_view line) noexcept {
+    (void)write_some(fd, {&line, 1});
+    finish_writing(fd);
+}
+
+void Shard::batch_ended(void* self) { static_cast<Shard*>(self)->end_batch(); }
+
+void Shard::end_batch() {
+    graveyard_.clear();
+    context_.guard.flush();
+    if (context_.guard.take_sample_wish()) { hooks_.wish_sample(); }
+    if (!context_.ooms.empty()) { report_ooms(); }
+    if (context_.growth_dirty && context_.now - growth_reported_at_ >= growth_interval) {
+        growth_reported_at_ = context_.now;
+        context_.growth_dirty = false;
+        hooks_.on_growth(context_.growth);
+    }
+    if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) { arm_tick(); }
+}
+
+void Shard::report_ooms() {
+    if (context_.now - ooms_reported_at_ < ooms_interval) { return; }
+    ooms_reported_at_ = context_.now;
+    hooks_.on_ooms(context_.ooms.take());
+}
+
+void Shard::wait_for_turn(SessionDriver& driver) {
+    if (driver.waits_for_turn) { return; }
+    driver.waits_for_turn = true;
+    turns_.push_back(&driver);
+    if (turns_.size() == 1) {
+        boost::asio::post(io_, [this] { run_turns(); });
+    }
+}
+
+void Shard::run_turns() {
+    touch_clock();
+    const std::vector<SessionDriver*> turns = std::exchange(turns_, {});
+    for (SessionDriver* driver : turns) {
+        driver->waits_for_turn = false;
+        if (!driver->dead()) { driver->go_on(); }
+    }
+    end_batch();
+}
+
+void Shard::list_held(SessionDriver& driver) {
+    if (driver.listed_held) { return; }
+    driver.listed_held = true;
+    held_.push_back(&driver);
+}
+
+void Shard::list_timed(SessionDriver& driver) {
+    if (driver.listed_timed) { return; }
+    driver.listed_timed = true;
+    timed_.push_back(&driver);
+}
+
+// The driver stays until the batch is over: events for it may still be in hand.
+void Shard::bury(SessionDriver& driver) {
+    if (driver.listed_held) { std::erase(held_, &driver); }
+    if (driver.listed_timed) { std::erase(timed_, &driver); }
+    if (driver.waits_for_turn) { std::erase(turns_, &driver); }
+    const std::size_t index = driver.index;
+    std::swap(sessions_[index], sessions_.back());
+    sessions_[index]->index = index;
+    graveyard_.push_back(std::move(sessions_.back()));
+    sessions_.pop_back();
+}
+
+// In the order of waiting, each session in turn; those that must wait on go to the end of the line.
+void Shard::resume_held() {
+    const std::vector<SessionDriver*> held = std::exchange(held_, {});
+    for (SessionDriver* driver : held) { driver->listed_held = false; }
+    for (SessionDriver* driver : held) {
+        if (!driver->dead()) { driver->resume(); }
+    }
+}
+
+void Shard::arm_tick() {
+    if (tick_armed_) { return; }
+    tick_armed_ = true;
+    tick_.expires_after(tick_interval);
+    tick_.async_wait([this](const boost::system::error_code& error) {
+        tick_armed_ = false;
+        if (!error) { tick(); }
+    });
+}
+
+void Shard::tick() {
+    touch_clock();
+    const bool due = std::any_of(held_.begin(), held_.end(), [this](const SessionDriver* driver) {
+        return driver->hold_until() <= context_.now;
+    });
+    if (due) { resume_held(); }
+    const std::vector<SessionDriver*> timed = std::exchange(timed_, {});
+    for (SessionDriver* driver : timed) { driver->listed_timed = false; }
+    for (SessionDriver* driver : timed) {
+        if (driver->dead()) { continue; }
+        driver->tick();
+        if (!driver->dead() && driver->has_deadline()) { list_timed(*driver); }
+    }
+    end_batch();
+}
+
+void Shard::publish(BackendSnapshot snapshot) {
+    boost::asio::post(io_, [this, snapshot = std::move(snapshot)]() mutable {
+        const policy::MemoryState& state = *snapshot.state;
+        context_.guard.publish({
+            .state = state.state,
+            .family = state.sample.family,
+            .steady = snapshot.steady,
+            .ceiling = state.ceiling,
+            .counted = state.counted,
+            .evictable = state.evictable,
+        });
+        if (context_.policy_name != state.sample.policy) { context_.policy_name = state.sample.policy.empty() ? "unknown" : state.sample.policy; }
+        context_.annotation = std::move(snapshot.annotation);
+        touch_clock();
+        if (!held_.empty()) { resume_held(); }
+        end_batch();
+    });
+}
+
+void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands) {
+    boost::asio::post(io_, [this, commands = std::move(commands)]() mutable { context_.commands = std::move(commands); });
+}
+
+void Shard::publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints) {
+    boost::asio::post(io_, [this, endpoints = std::move(endpoints)]() mutable { endpoints_ = std::move(endpoints); });
+}
+
+void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
+    boost::asio::post(io_, [this, settings = std::move(settings)]() mutable {
+        settings_ = std::move(settings);
+        context_.guard.change(settings_->guard);
+        context_.rules = settings_->rules;
+        context_.annotate_replies = settings_->annotate_replies;
+        touch_clock();
+        resume_held();
+        end_batch();
+    });
+}
+
+void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
+    boost::asio::post(io_, [this, done = std::move(done)] {
+        std::vector<ClientRow> rows;
+        rows.reserve(sessions_.size());
+        for (const auto& driver : sessions_) {
+            const core::SessionShared& shared = driver->session().shared();
+            rows.push_back({
+                .id = shared.id,
+                .address = shared.address,
+                .name = shared.state.name(),
+                .user = shared.state.user(),
+                .db = shared.state.db(),
+                .held = driver->session().held(),
+            });
+        }
+        done(std::move(rows));
+    });
+}
+
+void Shard::drain() {
+    boost::asio::post(io_, [this] {
+        draining_ = true;
+        for (const auto& accepting : accepting_) {
+            boost::system::error_code ignored;
+            accepting->descriptor.close(ignored);
+            accepting->pause.cancel();
+        }
+        touch_clock();
+        for (const auto& driver : sessions_) { driver->drain(); }
+        end_batch();
+    });
+}
+
+void Shard::finish() { io_.stop(); }
+
+void Shard::join() {
+    if (thread_.joinable()) { thread_.join(); }
+}
+
+}  // namespace spillway::net

@@ -1,0 +1,149 @@
+// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of the credit.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/wait_traits.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "policy/memory_state.hpp"
+#include "proxy/core/shard_context.hpp"
+#include "proxy/net/poller.hpp"
+#include "proxy/net/session_driver.hpp"
+
+namespace spillway::net {
+
+// One listener of the configuration, shared by all shards.
+struct ListenerShare {
+    std::string name;  // as configured: "127.0.0.1:6380"
+    std::uint32_t clients_max = 10'000;
+    std::atomic<std::uint32_t> clients{0};
+};
+
+// What changes at run time, published whole; a shard takes it over between two passes.
+struct ShardSettings {
+    policy::GuardSettings guard;
+    std::shared_ptr<const policy::Rules> rules;
+    bool annotate_replies = false;
+    std::uint64_t spool_client_bytes_max = 64ULL << 20U;
+    std::uint64_t spool_total_bytes_max = 1ULL << 30U;  // this shard's part
+    bool spool_disconnects = true;
+    policy::Nanos connect_timeout = policy::second;
+};
+
+// One immutable state of the backend, with what follows from it for shards.
+struct BackendSnapshot {
+    std::shared_ptr<const policy::MemoryState> state;
+    bool steady = true;
+    std::string annotation;
+};
+
+struct ClientRow {
+    std::uint64_t id = 0;
+    std::string address;
+    std::string name;
+    std::string user;
+    std::int32_t db = 0;
+    bool held = false;
+};
+
+// Called on the shard's thread.
+struct ShardHooks {
+    std::function<void(std::vector<policy::OomEvent>)> on_ooms;
+    std::function<void()> wish_sample;
+    std::function<void(const policy::GrowthLedger&)> on_growth;  // at most once a second
+};
+
+class Shard {
+public:
+    using Context = boost::asio::io_context;
+    static constexpr std::size_t read_bytes = 64 * 1024;
+    static constexpr std::size_t stash_bytes_max = read_bytes + resp::head_bytes_max;
+
+    Shard(policy::CreditPool& pool, policy::TrafficCells& cells, std::shared_ptr<const ShardSettings> settings, ShardHooks hooks);
+    ~Shard();
+
+    // Before start(): takes over a listening socket.
+    void add_listener(ListenerShare& listener, Fd fd);
+    void start();
+    // From any thread:
+    void publish(BackendSnapshot snapshot);
+    void publish_commands(std::shared_ptr<const resp::CommandTable> commands);
+    void publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints);
+    void publish_settings(std::shared_ptr<const ShardSettings> settings);
+    void collect_clients(std::function<void(std::vector<ClientRow>)> done);
+    // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the thread ends.
+    void drain();
+    void finish();
+    void join();
+    // Clients at this moment; any thread.
+    [[nodiscard]] std::int64_t clients() const noexcept { return context_.metrics.clients.value(); }
+    [[nodiscard]] const metrics::ShardMetrics& metrics() const noexcept { return context_.metrics; }
+
+    // For its drivers:
+    [[nodiscard]] core::ShardContext& context() noexcept { return context_; }
+    [[nodiscard]] const ShardSettings& settings() const noexcept { return *settings_; }
+    [[nodiscard]] Poller& poller() noexcept { return poller_; }
+    [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept { return *endpoints_; }
+    [[nodiscard]] core::Output& output() noexcept { return output_; }
+    // Where bytes are read to; stash_bytes_max before it are free for what a session kept.
+    [[nodiscard]] std::span<char> read_area() noexcept { return {buffer_.get() + stash_bytes_max, read_bytes}; }
+    void touch_clock() noexcept;
+    void wait_for_turn(SessionDriver& driver);
+    void list_held(SessionDriver& driver);
+    void list_timed(SessionDriver& driver);
+    void bury(SessionDriver& driver);
+
+private:
+    using Descriptor = boost::asio::posix::basic_stream_descriptor<Context::executor_type>;
+    using Timer = boost::asio::basic_waitable_timer<
+        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Context::executor_type>;
+    struct Accepting {
+        Accepting(Context& context, ListenerShare& share) : listener(share), descriptor(context.get_executor()), pause(context.get_executor()) {}
+        ListenerShare& listener;
+        Descriptor descriptor;
+        Timer pause;
+    };
+
+    static void batch_ended(void* self);
+    void end_batch();
+    void accept_from(Accepting& accepting);
+    void accept_waiting(Accepting& accepting);
+    void admit(ListenerShare& listener, Fd client, const Endpoint& peer);
+    void run_turns();
+    void resume_held();
+    void arm_tick();
+    void tick();
+    void report_ooms();
+    void refuse_client(int fd, std::string_view line) noexcept;
+
+    Context io_{1};
+    core::ShardContext context_;
+    std::shared_ptr<const ShardSettings> settings_;
+    ShardHooks hooks_;
+    std::shared_ptr<const std::vector<Endpoint>> endpoints_;
+    std::unique_ptr<char[]> buffer_;
+    core::Output output_;
+    Poller poller_;
+    Timer tick_;
+    std::vector<std::unique_ptr<Accepting>> accepting_;
+    std::vector<std::unique_ptr<SessionDriver>> sessions_;
+    std::vector<std::unique_ptr<SessionDriver>> graveyard_;
+    std::vector<SessionDriver*> turns_;
+    std::vector<SessionDriver*> held_;
+    std::vector<SessionDriver*> timed_;
+    std::uint64_t next_id_ = 1;
+    policy::Nanos ooms_reported_at_ = 0;
+    policy::Nanos growth_reported_at_ = 0;
+    bool tick_armed_ = false;
+    bool draining_ = false;
+    std::thread thread_;
+};
+
+}  // namespace spillway::net
