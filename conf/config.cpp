@@ -1,0 +1,56 @@
+// Names of the configuration's choices, and who the monitor connection is.
+#include "conf/config.hpp"
+
+#include <array>
+#include <cstddef>
+
+namespace spillway::conf {
+
+namespace {
+
+template <std::size_t Size, class Choice>
+std::string_view name_in(const std::array<std::string_view, Size>& names, Choice value) noexcept {
+    const auto index = static_cast<std::size_t>(value);
+    return index < Size ? names.at(index) : "?";
+}
+
+}  // namespace
+
+Credentials monitor_credentials(const Config& config) {
+    const Monitor& monitor = config.monitor;
+    const BackendUrl& url = config.backend.url;
+    if (!monitor.user.empty()) {
+        return {monitor.user, monitor.password};
+    }
+    if (!monitor.password.empty()) {
+        return {url.user, monitor.password};
+    }
+    return {url.user, url.password};
+}
+
+std::string_view name_of(ProxyProtocol value) noexcept {
+    static constexpr std::array<std::string_view, 4> names = {"off", "v1", "v2", "any"};
+    return name_in(names, value);
+}
+
+std::string_view name_of(SpoolOverflow value) noexcept {
+    static constexpr std::array<std::string_view, 2> names = {"disconnect", "backpressure"};
+    return name_in(names, value);
+}
+
+std::string_view name_of(LogFormat value) noexcept {
+    static constexpr std::array<std::string_view, 2> names = {"text", "json"};
+    return name_in(names, value);
+}
+
+std::string_view name_of(LogLevel value) noexcept {
+    static constexpr std::array<std::string_view, 4> names = {"debug", "info", "warn", "error"};
+    return name_in(names, value);
+}
+
+std::string_view name_of(KeyDisplay value) noexcept {
+    static constexpr std::array<std::string_view, 4> names = {"full", "pattern", "hash", "none"};
+    return name_in(names, value);
+}
+
+}  // namespace spillway::conf

@@ -1,0 +1,50 @@
+// The command line: what the user asked the program to do, as a value that main switches on.
+#pragma once
+
+#include "conf/config.hpp"
+#include "conf/load.hpp"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace spillway::conf {
+
+// Both `run` and `check`: which file, and what the flags set over it.
+struct Source {
+    std::optional<std::string> file;
+    std::vector<Override> overrides;
+};
+
+struct Run {
+    Source source;
+};
+
+struct Check {
+    Source source;
+};
+
+struct Doctor {
+    BackendUrl url;
+    bool json = false;
+};
+
+struct ShowVersion {};
+
+struct ShowHelp {
+    std::string text;  // ends with a newline
+};
+
+// Exit code 2. One or two lines that begin with "spillway: ", without the last newline.
+struct UsageError {
+    std::string message;
+};
+
+using Invocation = std::variant<Run, Check, Doctor, ShowVersion, ShowHelp, UsageError>;
+
+// `arguments` without the program's name. Values are checked; files are not looked at.
+[[nodiscard]] Invocation parse_flags(std::span<const char* const> arguments);
+
+}  // namespace spillway::conf

@@ -1,0 +1,346 @@
+// The configuration's keys, one entry each.
+#include "conf/schema.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace spillway::conf {
+
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+
+constexpr Range from_to(microseconds least, microseconds most) {
+    return {.least = static_cast<double>(least.count()), .most = static_cast<double>(most.count())};
+}
+
+constexpr Range share = {.least = 0, .most = 1};
+constexpr Range positive_share = {.least = 0, .most = 1, .above_least = true};
+
+constexpr std::size_t listeners_max = 64;
+constexpr std::size_t rules_max = 256;  // each is tried for each command that grows
+
+constexpr std::array<std::string_view, 3> groups = {"@growing", "@unbounded", "@script"};
+
+constexpr std::array<std::string_view, 10> eviction_policies = {
+    "noeviction",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "allkeys-lrm",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "volatile-lrm",
+};
+
+constexpr std::array section_table = {
+    Section{.path = "", .help = "The process as a whole."},
+    Section{
+        .path = "listener",
+        .help = "Where clients connect; one table an address.",
+        .count = [](const Config& c) { return c.listeners.size(); },
+        .resize = [](Config& c, std::size_t count) { c.listeners.assign(count, Listener{}); },
+        .count_min = 1,
+        .count_max = listeners_max,
+    },
+    Section{.path = "backend", .help = "The Redis behind the proxy."},
+    Section{.path = "monitor", .help = "The connection that reads the backend's memory state."},
+    Section{.path = "guard", .help = "What keeps writes from running the backend out of memory."},
+    Section{
+        .path = "guard.rule",
+        .help =
+            "Priorities: the first rule that matches a command decides; without one it is normal. "
+            "Fields left out match anything, those given must all match, and any key of a command "
+            "counts.",
+        .count = [](const Config& c) { return c.guard.rules.size(); },
+        .resize = [](Config& c, std::size_t count) { c.guard.rules.assign(count, Rule{}); },
+        .count_max = rules_max,
+    },
+    Section{.path = "diagnosis", .help = "How an OOM is explained."},
+    Section{.path = "log", .help = "Records of what happens."},
+    Section{.path = "admin", .help = "The HTTP endpoint for metrics, health and incidents."},
+};
+
+// clang-format off
+constexpr std::array key_table = {
+    Key{.section = "", .name = "workers",
+        .field = [](Config& c, std::size_t) -> Field { return &c.workers; },
+        .range = {.least = 0, .most = 1024}, .reload = Reload::restart,
+        .help =
+            "Threads that serve clients, 0 = one per core: set it to leave cores to a Redis on "
+            "the same host."},
+    Key{.section = "", .name = "drain_timeout",
+        .field = [](Config& c, std::size_t) -> Field { return &c.drain_timeout; },
+        .range = from_to(0s, 24h),
+        .help =
+            "How long clients may finish after SIGTERM: raise it for long blocking commands, keep "
+            "it under the supervisor's own limit."},
+
+    Key{.section = "listener", .name = "address",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).address; },
+        .reload = Reload::restart,
+        .help =
+            "Where to listen: 0.0.0.0 and [::] serve other hosts, unix:/path serves this one "
+            "without TCP, port 0 lets the kernel choose."},
+    Key{.section = "listener", .name = "max_clients",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).max_clients; },
+        .range = {.least = 1, .most = 1'000'000}, .reload = Reload::new_connections,
+        .help =
+            "Clients served at once: keep it below the backend's maxclients, since each has a "
+            "connection there."},
+    Key{.section = "listener", .name = "tls",
+        .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
+        .reload = Reload::new_connections,
+        .help = "TLS towards clients."},
+    Key{.section = "listener", .name = "proxy_protocol",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).proxy_protocol; },
+        .reload = Reload::new_connections,
+        .help =
+            R"(For a load balancer in front that announces the real client; only "off" is supported )"
+            "yet."},
+
+    Key{.section = "backend", .name = "url",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.url; },
+        .reload = Reload::new_connections,
+        .help =
+            "The Redis to protect, redis://host:port or unix:///path; user:password@ in it serves "
+            "the monitor alone, clients authenticate themselves."},
+    Key{.section = "backend", .name = "connect_timeout",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.connect_timeout; },
+        .range = from_to(1ms, 5min), .reload = Reload::new_connections,
+        .help =
+            "How long a connection to the backend may take: raise it across regions, lower it to "
+            "fail fast."},
+    Key{.section = "backend", .name = "tls",
+        .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
+        .reload = Reload::new_connections,
+        .help = "TLS towards the backend."},
+
+    Key{.section = "monitor", .name = "user",
+        .field = [](Config& c, std::size_t) -> Field { return &c.monitor.user; },
+        .help =
+            "An ACL user of the monitor's own, with no more rights than it needs; empty = the one "
+            "in backend.url."},
+    Key{.section = "monitor", .name = "password_file",
+        .field = [](Config& c, std::size_t) -> Field { return &c.monitor.password_file; },
+        .help =
+            "File whose one line is the monitor's password, to keep it out of this one; empty = "
+            "the one in backend.url."},
+    Key{.section = "monitor", .name = "interval",
+        .field = [](Config& c, std::size_t) -> Field { return &c.monitor.interval; },
+        .range = from_to(10ms, 10s),
+        .help =
+            "How often memory is read; adapts to be faster near the ceiling and slower when idle: "
+            "lower it for faster bursts, raise it for less load."},
+    Key{.section = "monitor", .name = "ceiling",
+        .field = [](Config& c, std::size_t) -> Field { return &c.monitor.ceiling; },
+        .range = {.least = 1},
+        .help =
+            R"(The memory limit, for services that hide maxmemory; "auto" asks the backend.)"},
+    Key{.section = "monitor", .name = "policy",
+        .field = [](Config& c, std::size_t) -> Field { return &c.monitor.policy; },
+        .values = eviction_policies,
+        .help =
+            R"(The eviction policy, for services that hide it; "auto" asks the backend.)"},
+
+    Key{.section = "guard", .name = "mode",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.mode; },
+        .help =
+            R"("observe" decides and records but touches nothing: start with it to see what )"
+            R"("protect" would do.)"},
+    Key{.section = "guard", .name = "throttle_at",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.throttle_at; },
+        .range = positive_share,
+        .help =
+            "Share of the effective ceiling at which growth is paced: lower it when bursts are "
+            "steep."},
+    Key{.section = "guard", .name = "shed_at",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.shed_at; },
+        .range = positive_share,
+        .help =
+            "Share at which normal growth is refused; what is above is kept for critical "
+            "commands: lower it to keep more for them."},
+    Key{.section = "guard", .name = "horizon",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.horizon; },
+        .range = from_to(0s, 1h),
+        .help =
+            "Pace growth so that the ceiling stays at least this far away, 0s = do not pace: "
+            "raise it to give consumers or people more time."},
+    Key{.section = "guard", .name = "hold_max",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.hold_max; },
+        .range = from_to(0s, 10s),
+        .help =
+            "The longest that a connection waits for credit: keep it below the clients' own "
+            "timeouts."},
+    Key{.section = "guard", .name = "write_max",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.write_max; },
+        .help =
+            "Refuse a single write larger than this, 0 = only by head-room: set it to stop huge "
+            "values by mistake."},
+    Key{.section = "guard", .name = "evict_max",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.evict_max; },
+        .range = share,
+        .help =
+            "Under allkeys-*, refuse one write that would push out more than this share of the "
+            "data: lower it to protect a cache from a giant value."},
+    Key{.section = "guard", .name = "spool_client",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_client; },
+        .help =
+            "Replies held here, not in Redis, for a client that reads slowly: raise it for large "
+            "replies to slow readers."},
+    Key{.section = "guard", .name = "spool_total",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_total; },
+        .help =
+            "The same for all clients together: what this process may take for it."},
+    Key{.section = "guard", .name = "spool_overflow",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_overflow; },
+        .help =
+            "Past those bounds cut the client off, or push back and let Redis buffer as it would "
+            "without us."},
+    Key{.section = "guard", .name = "stale_after",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.stale_after; },
+        .range = from_to(200ms, 1min),
+        .help =
+            "An older sample makes the guard fail open: raise it for a backend that answers "
+            "slowly under load."},
+    Key{.section = "guard", .name = "retry_oom",
+        .field = [](Config& c, std::size_t) -> Field { return &c.guard.retry_oom; },
+        .help =
+            "Hold and retry a write that the backend refused and that provably did not run: for "
+            "clients that cannot retry."},
+
+    Key{.section = "guard.rule", .name = "name",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).name; },
+        .required = true,
+        .help = "What records call the rule; each has its own."},
+    Key{.section = "guard.rule", .name = "commands",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).commands; },
+        .element = Element::command,
+        .help = "Command names, or the groups @growing, @unbounded and @script."},
+    Key{.section = "guard.rule", .name = "keys",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).keys; },
+        .help = "Patterns of keys."},
+    Key{.section = "guard.rule", .name = "clients",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).clients; },
+        .help = "Patterns of names that clients give themselves with CLIENT SETNAME."},
+    Key{.section = "guard.rule", .name = "users",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).users; },
+        .help = "Patterns of ACL user names."},
+    Key{.section = "guard.rule", .name = "priority",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).priority; },
+        .help =
+            R"("critical" for what must work when memory is short, such as consumers that drain a )"
+            R"(queue; "sheddable" for what goes first.)"},
+
+    Key{.section = "diagnosis", .name = "annotate_replies",
+        .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.annotate_replies; },
+        .help =
+            "Append cause and policy to the backend's OOM replies: for applications whose logs "
+            "should tell why."},
+    Key{.section = "diagnosis", .name = "sample",
+        .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.sample; },
+        .help =
+            "Sample a bounded number of keys when an incident opens: turn it off where the "
+            "monitor may not read keys."},
+    Key{.section = "diagnosis", .name = "sample_budget",
+        .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.sample_budget; },
+        .range = from_to(0s, 1s),
+        .help =
+            "Server time a second that sampling may cost: lower it for a backend that is short of "
+            "CPU."},
+
+    Key{.section = "log", .name = "format",
+        .field = [](Config& c, std::size_t) -> Field { return &c.log.format; },
+        .reload = Reload::restart,
+        .help = R"("text" for people, "json" for machines, one object a line.)"},
+    Key{.section = "log", .name = "level",
+        .field = [](Config& c, std::size_t) -> Field { return &c.log.level; },
+        .help =
+            R"(The least level that is written: "debug" to follow connections, "warn" for trouble )"
+            "only."},
+    Key{.section = "log", .name = "file",
+        .field = [](Config& c, std::size_t) -> Field { return &c.log.file; },
+        .reload = Reload::restart,
+        .help =
+            "File to append to; empty = standard error, which systemd and containers collect."},
+    Key{.section = "log", .name = "keys",
+        .field = [](Config& c, std::size_t) -> Field { return &c.log.keys; },
+        .help =
+            R"(How keys appear: "pattern" masks digits and ids; choose "hash" or "none" where key )"
+            "names are private."},
+
+    Key{.section = "admin", .name = "address",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.address; },
+        .reload = Reload::restart,
+        .help =
+            "Where to serve metrics, health and incidents; another host can reach it only off "
+            "loopback."},
+    Key{.section = "admin", .name = "token",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.token; },
+        .help = "Bearer token that changing requests need; required off loopback."},
+};
+// clang-format on
+
+}  // namespace
+
+std::string_view name_of(Reload reload) noexcept {
+    switch (reload) {
+        case Reload::live:
+            return "live";
+        case Reload::new_connections:
+            return "new connections";
+        case Reload::restart:
+            return "restart";
+    }
+    return "?";
+}
+
+std::span<const Section> sections() noexcept {
+    return section_table;
+}
+
+std::span<const Key> keys() noexcept {
+    return key_table;
+}
+
+const Section* find_section(std::string_view path) noexcept {
+    const auto found = std::ranges::find(section_table, path, &Section::path);
+    return found == section_table.end() ? nullptr : &*found;
+}
+
+const Key* find_key(std::string_view section, std::string_view name) noexcept {
+    const auto found = std::ranges::find_if(key_table, [=](const Key& key) {
+        return key.section == section && key.name == name;
+    });
+    return found == key_table.end() ? nullptr : &*found;
+}
+
+std::string path_of(const Key& key) {
+    return key.section.empty() ? std::string(key.name)
+                               : std::string(key.section).append(".").append(key.name);
+}
+
+std::string path_of(const Key& key, std::size_t item) {
+    const Section* const section = find_section(key.section);
+    if (section == nullptr || !section->repeated()) {
+        return path_of(key);
+    }
+    return std::string(key.section)
+        .append("[")
+        .append(std::to_string(item))
+        .append("].")
+        .append(key.name);
+}
+
+std::size_t count_of(const Section& section, const Config& config) {
+    return section.repeated() ? section.count(config) : 1;
+}
+
+std::span<const std::string_view> command_groups() noexcept {
+    return groups;
+}
+
+}  // namespace spillway::conf

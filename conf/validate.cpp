@@ -1,0 +1,120 @@
+// Finds keys that contradict each other.
+#include "conf/validate.hpp"
+
+#include "conf/text.hpp"
+#include "conf/value.hpp"
+
+#include <optional>
+
+namespace spillway::conf {
+
+namespace {
+
+constexpr std::size_t rule_name_bytes_max = 64;
+
+std::string indexed(std::string_view section, std::size_t item, std::string_view name) {
+    return std::string(section).append("[").append(std::to_string(item)).append("].").append(name);
+}
+
+std::string same_as(std::string path, std::string_view value, std::string_view other) {
+    return path.append(": ").append(value).append(" is ").append(other).append(" too");
+}
+
+bool is_wildcard(const Address& address) {
+    return address.host == "0.0.0.0" || address.host == "::";
+}
+
+// Two sockets cannot listen on one address; port 0 is a new port each time.
+bool collide(const Address& left, const Address& right) {
+    return left == right && (left.is_unix() || left.port != 0);
+}
+
+// A backend that is our own listener would make each client connect to us without end.
+bool leads_to(const Address& backend, const Address& listener) {
+    if (backend.is_unix() || listener.is_unix()) {
+        return backend == listener;
+    }
+    return backend.port == listener.port &&
+           (backend.host == listener.host || (is_wildcard(listener) && is_local(backend)));
+}
+
+void check_thresholds(const Guard& guard, std::vector<Conflict>& conflicts) {
+    if (guard.throttle_at > guard.shed_at) {
+        conflicts.push_back(
+            {{"guard.throttle_at", "guard.shed_at"},
+             "guard.throttle_at (" + toml_float(guard.throttle_at) +
+                 ") must not be above guard.shed_at (" + toml_float(guard.shed_at) +
+                 "): growth is paced before it is refused"}
+        );
+    }
+}
+
+void check_addresses(const Config& config, std::vector<Conflict>& conflicts) {
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        const Address& address = config.listeners[i].address;
+        const std::string path = indexed("listener", i, "address");
+        for (std::size_t j = 0; j < i; ++j) {
+            if (collide(address, config.listeners[j].address)) {
+                const std::string other = indexed("listener", j, "address");
+                conflicts.push_back({{other, path}, same_as(path, to_string(address), other)});
+                break;
+            }
+        }
+        if (collide(address, config.admin.address)) {
+            conflicts.push_back(
+                {{path, "admin.address"}, same_as("admin.address", to_string(address), path)}
+            );
+        }
+        if (leads_to(config.backend.url.address, address)) {
+            conflicts.push_back(
+                {{path, "backend.url"},
+                 "backend.url: " + to_string(config.backend.url.address) + " is where " + path +
+                     " listens: Spillway would connect to itself"}
+            );
+        }
+    }
+}
+
+void check_admin(const Admin& admin, std::vector<Conflict>& conflicts) {
+    if (!is_local(admin.address) && admin.token.empty()) {
+        conflicts.push_back(
+            {{"admin.address", "admin.token"},
+             "admin.address: other hosts can reach " + to_string(admin.address) +
+                 ": set admin.token, or listen on 127.0.0.1"}
+        );
+    }
+}
+
+void check_rules(const std::vector<Rule>& rules, std::vector<Conflict>& conflicts) {
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        const std::string path = indexed("guard.rule", i, "name");
+        const std::string& name = rules[i].name;
+        if (name.empty() || name.size() > rule_name_bytes_max) {
+            conflicts.push_back(
+                {{path},
+                 path + ": must have from 1 to " + std::to_string(rule_name_bytes_max) + " bytes"}
+            );
+            continue;
+        }
+        for (std::size_t j = 0; j < i; ++j) {
+            if (rules[j].name == name) {
+                const std::string other = indexed("guard.rule", j, "name");
+                conflicts.push_back({{other, path}, same_as(path, quoted(name), other)});
+                break;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<Conflict> find_conflicts(const Config& config) {
+    std::vector<Conflict> conflicts;
+    check_thresholds(config.guard, conflicts);
+    check_addresses(config, conflicts);
+    check_admin(config.admin, conflicts);
+    check_rules(config.guard.rules, conflicts);
+    return conflicts;
+}
+
+}  // namespace spillway::conf
