@@ -43,7 +43,8 @@ FOREIGN_HEADERS = [
     (r"(iostream|fstream)$", IO_ROOMS | {"conf", "log"}, "a pure room neither reads nor prints"),
 ]
 
-CLOCK_FILES = r"proxy/(net|log|admin)/|proxy/main\.cpp$|tests/unit/(net|log|admin|proxy)/"
+PROGRAM_FILES = r"proxy/[^/]+$"  # main.cpp and what it is split into
+CLOCK_FILES = rf"proxy/(net|log|admin)/|{PROGRAM_FILES}|tests/unit/(net|log|admin|proxy)/"
 THREAD_FILES = r"proxy/net/shard\w*\.|proxy/main\.cpp$|tests/"
 
 # (rule, pattern, files where it is allowed, files where it is looked for, reason)
@@ -51,7 +52,7 @@ BANNED_CODE = [
     ("clock", r"::now\s*\(|\b(clock_gettime|gettimeofday)\s*\(|\bstd::time\s*\(", CLOCK_FILES, r"",
      "time is an argument: only the I/O shell reads a clock"),
     ("random", r"\bs?rand\s*\(", None, r"", "use <random> with a seed that the caller gives"),
-    ("random", r"\brandom_device\b", r"proxy/net/|proxy/main\.cpp$", r"",
+    ("random", r"\brandom_device\b", rf"proxy/net/|{PROGRAM_FILES}", r"",
      "a seed is an argument: only the I/O shell draws one"),
     ("thread", r"\bstd::j?thread\b(?!::)", THREAD_FILES, r"", "threads are made by the shards and by main"),
     ("sleep", r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|\bsleep\s*\(", None, r"tests/",

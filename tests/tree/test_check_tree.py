@@ -14,6 +14,7 @@ CMAKE = """# Builds the tiny house.
 spillway_room(resp DIRECTORY resp)
 spillway_room(policy DIRECTORY policy USES resp)
 spillway_room(conf DIRECTORY conf USES policy LINKS tomlplusplus::tomlplusplus)
+spillway_room(core DIRECTORY proxy/core USES resp)
 spillway_room(net DIRECTORY proxy/net USES resp policy
     LINKS spillway_asio)
 spillway_room(proxy DIRECTORY proxy SOURCES ${sources} USES resp policy net)
@@ -112,6 +113,8 @@ class TreeTest(unittest.TestCase):
     def test_only_the_shell_reads_a_clock(self):
         for call in ("auto t = steady_clock::now();", "void f() { clock_gettime(0, nullptr); }"):
             self.assert_finds("clock", "resp/x.cpp", cpp(call), line=3)
+        self.assert_clean("proxy/control.cpp", cpp("auto t = steady_clock::now();", "proxy"))
+        self.assert_finds("clock", "proxy/core/x.cpp", cpp("auto t = steady_clock::now();", "core"))
         self.assert_clean("resp/x.cpp", cpp("// Never calls clock::now() here.\nint x;"))
         self.assert_clean("resp/x.cpp", cpp('const char* x = "clock::now()";'))
 
