@@ -1,0 +1,283 @@
+# Bytes in bulk, ends of every kind, and peers that misbehave: what a relay must survive in bounded memory.
+import hashlib
+import unittest
+
+from harness import RedisServer, Spillway, free_port, more_files, until
+from wire import Wire, encode
+
+MB = 1 << 20
+
+
+class RelayTest(unittest.TestCase):
+    def start(self, redis=None, **sections):
+        self.redis = self.enterContext(redis or RedisServer())
+        self.spillway = self.enterContext(Spillway(self.redis, **sections))
+
+    def wire(self):
+        return self.enterContext(Wire(self.spillway.endpoint))
+
+    def clients_gone(self, own):
+        until("the backend connections gone",
+              lambda: {row["id"] for row in self.redis.clients()} <= own)
+
+
+class Volume(RelayTest):
+    def test_a_million_commands_before_the_first_reply_is_read(self):
+        self.start()
+        count, step = 1_000_000, 10_000
+        wire = self.wire()
+        for _ in range(count // step):
+            wire.send(encode("INCR", "n") * step)
+        for first in range(1, count, step):
+            wanted = b"".join(b":%d\r\n" % n for n in range(first, first + step))
+            self.assertEqual(wire.take_exactly(len(wanted)), wanted)
+        self.assertEqual(wire.command("GET", "n"), b"%d" % count)
+
+    def test_a_value_of_300_mb_needs_no_300_mb(self):
+        self.start()
+        size, chunk = 300 * MB, bytes(range(256)) * 4096
+        digest, wire = hashlib.sha1(), self.wire()
+        wire.command("PING")
+        before = self.spillway.memory_kb()
+        wire.send(b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n" % size)
+        for _ in range(size // len(chunk)):
+            digest.update(chunk)
+            wire.send(chunk)
+        wire.send(b"\r\n")
+        self.assertEqual(wire.reply(), "OK")
+        growth = self.spillway.memory_kb("VmHWM") - before
+        self.assertLess(growth, 32 << 10, "KB while the value went up")
+        self.assertEqual(self.redis.command("STRLEN", "big"), size)
+
+        wire.send(encode("GET", "big"))
+        self.assertEqual(wire.take_line(), b"$%d" % size)
+        back, left = hashlib.sha1(), size
+        while left:
+            if not wire.buffer:
+                self.assertTrue(wire.fill())
+            piece = wire.take(left)
+            back.update(piece)
+            left -= len(piece)
+        self.assertEqual(wire.take_exactly(2), b"\r\n")
+        self.assertEqual(back.digest(), digest.digest())
+        growth = self.spillway.memory_kb("VmHWM") - before
+        self.assertLess(growth, 96 << 10, "KB with the value down: the spool's 64 MB and a little")
+
+    def test_500_clients(self):
+        more_files(3000)
+        self.start()
+        wires = [self.wire() for _ in range(500)]
+        for i, wire in enumerate(wires):
+            wire.send(encode("SET", f"k{i}", i) + encode("GET", f"k{i}"))
+        for i, wire in enumerate(wires):
+            self.assertEqual([wire.reply(), wire.reply()], ["OK", b"%d" % i])
+        self.assertEqual(len([row for row in self.redis.clients() if row["cmd"] == "get"]), 500)
+        self.assertEqual(self.spillway.metric("spillway_clients"), 500)
+        for wire in wires:
+            wire.socket.close()
+        until("no client left", lambda: self.spillway.metric("spillway_clients") == 0)
+        until("no backend connection left", lambda: len(self.redis.clients()) < 5)
+
+    def test_connections_in_quick_succession(self):
+        self.start()
+        for i in range(1000):
+            with Wire(self.spillway.endpoint) as wire:
+                self.assertEqual(wire.command("ECHO", i), b"%d" % i)
+        until("no backend connection left", lambda: len(self.redis.clients()) < 5)
+
+    def test_more_clients_than_allowed(self):
+        self.start(listener={"max_clients": 5})
+        kept = [self.wire() for _ in range(5)]
+        for wire in kept:
+            self.assertEqual(wire.command("PING"), "PONG")
+        self.assertRegex(self.wire().read_to_end(), rb"^(-ERR [^\r\n]+\r\n)?$")
+        self.assertEqual(self.spillway.metric("spillway_client_connections_refused_total"), 1)
+        kept.pop().socket.close()
+        until("room for another", lambda: Wire(self.spillway.endpoint).command("PING") == "PONG")
+        self.assertEqual(kept[0].command("PING"), "PONG")
+
+
+class Ends(RelayTest):
+    def test_half_close_still_gets_every_reply(self):
+        self.start()
+        wire = self.wire()
+        wire.send(encode("SETRANGE", "big", 2 * MB, "x") + encode("GET", "big") + encode("ECHO", "last"))
+        wire.finish()
+        self.assertTrue(wire.read_to_end().endswith(b"\r\n$4\r\nlast\r\n"))
+
+    def test_reset_mid_command(self):
+        self.start()
+        other, own = self.wire(), {row["id"] for row in self.redis.clients()}
+        other.command("PING")
+        own = {row["id"] for row in self.redis.clients()}
+        for cut in (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\nabc", b"*3\r\n$3\r\nSE", b"*1", encode("BLPOP", "k", 0),
+                    encode("MULTI") + encode("SET", "k", "v"), encode("SUBSCRIBE", "a"), encode("MONITOR")):
+            with self.subTest(cut):
+                wire = self.wire()
+                self.assertEqual(wire.command("PING"), "PONG")
+                wire.send(cut)
+                wire.reset()
+                self.clients_gone(own)
+                self.assertEqual(other.command("EXISTS", "k"), 0)
+
+    def test_reset_while_replies_are_under_way(self):
+        self.start()
+        other = self.wire()
+        other.command("SETRANGE", "big", 8 * MB, "x")
+        own = {row["id"] for row in self.redis.clients()}
+        for _ in range(5):
+            wire = self.wire()
+            wire.send(encode("GET", "big") * 10)
+            wire.take_exactly(100)
+            wire.reset()
+        self.clients_gone(own)
+        self.assertEqual(other.command("PING"), "PONG")
+
+    def test_backend_killed_mid_reply(self):
+        self.start()
+        wire, idle = self.wire(), self.wire()
+        idle.command("SETRANGE", "big", 300 * MB, "x")
+        wire.send(encode("GET", "big"))
+        got = len(wire.take_exactly(MB))
+        self.redis.kill()
+        while wire.fill():
+            got += len(wire.take(len(wire.buffer)))
+        self.assertLess(got, 300 * MB, "a reply that ends where Redis ended")
+        self.assertEqual(idle.read_to_end(), b"", "no reply that Redis did not give")
+        self.assertTrue(self.spillway.running())
+        until("not ready", lambda: self.spillway.get("/readyz")[0] == 503)
+        self.assertEqual(self.spillway.get("/livez")[0], 200)
+
+    def test_backend_stops_between_commands(self):
+        self.start()
+        wire = self.wire()
+        self.assertEqual(wire.command("PING"), "PONG")
+        self.redis.kill()
+        self.assertEqual(wire.read_to_end(), b"")
+
+
+class NoBackend(RelayTest):
+    def test_error_then_recovery(self):
+        port = free_port()
+        spillway = self.enterContext(Spillway(f"redis://127.0.0.1:{port}", ready=False,
+                                              monitor={"interval": "20ms"}))
+        until("alive", lambda: spillway.get("/livez")[0] == 200)
+        self.assertEqual(spillway.get("/readyz")[0], 503)
+        for request in (b"PING\r\n", encode("SET", "k", "v" * 100000)):
+            with Wire(spillway.endpoint) as wire:
+                wire.send(request)
+                self.assertRegex(wire.read_to_end(), rb"^-ERR spillway: backend unavailable[ -~]*\r\n$")
+        redis = self.enterContext(RedisServer(port=port))
+        until("ready", lambda: spillway.get("/readyz")[0] == 200)
+        with Wire(spillway.endpoint) as wire:
+            self.assertEqual(wire.command("SET", "k", "v"), "OK")
+        self.assertEqual(redis.command("GET", "k"), b"v")
+        redis.kill()
+        until("not ready", lambda: spillway.get("/readyz")[0] == 503)
+        self.assertTrue(spillway.record("backend_up"))
+        self.assertTrue(spillway.record("backend_down"))
+        redis.start()
+        until("ready again", lambda: spillway.get("/readyz")[0] == 200)
+        with Wire(spillway.endpoint) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_backend_whose_unix_socket_is_missing(self):
+        spillway = self.enterContext(Spillway("unix:///nonexistent/redis.sock", ready=False))
+        until("alive", lambda: spillway.get("/livez")[0] == 200)
+        with Wire(spillway.endpoint) as wire:
+            wire.send(b"PING\r\n")
+            self.assertRegex(wire.read_to_end(), rb"^-ERR spillway: backend unavailable")
+
+
+class UnixSockets(RelayTest):
+    def test_both_sides(self):
+        redis = self.enterContext(RedisServer())
+        path = str(redis.directory / "spillway.sock")
+        self.spillway = self.enterContext(Spillway("unix://" + redis.unix_path,
+                                                   listener={"address": "unix:" + path}))
+        wire = self.wire()
+        value = bytes(range(256)) * 20000
+        self.assertEqual(wire.pipeline([("SET", "k", value), ("GET", "k")]), ["OK", value])
+        self.assertTrue(all(row["addr"].startswith(redis.unix_path) for row in redis.clients()))
+        wire.finish()
+        self.assertEqual(wire.read_to_end(), b"")
+
+
+class SlowReader(RelayTest):
+    """A client that never reads: its replies must fill neither Redis nor Spillway."""
+
+    def feed(self, wire, replies):
+        """Asks for `replies` values of 1 MB, each alone, and reads none; gives Redis' peak memory."""
+        peak = 0
+        for n in range(1, replies + 1):
+            wire.send(encode("GET", "big"))
+            until("the GET executed", lambda: self.redis.calls("get") >= n or not self.is_open(wire), 5)
+            peak = max(peak, self.redis.used_memory())
+        return peak
+
+    def is_open(self, wire):
+        return self.spillway.metric("spillway_clients") > 0
+
+    def prepare(self, mode):
+        self.start(guard={"mode": mode, "spool_client": "16mb", "spool_total": "32mb"})
+        self.redis.command("SETRANGE", "big", MB - 1, "x")
+        self.before = self.redis.used_memory()
+        wire = self.wire()
+        self.assertEqual(wire.command("PING"), "PONG")
+        return wire
+
+    def test_replies_go_to_the_spool_not_into_redis(self):
+        wire = self.prepare("observe")
+        peak = self.feed(wire, 14)
+        self.assertLess(peak - self.before, 4 * MB)
+        until("the replies in the spool", lambda: self.spillway.metric("spillway_spool_bytes") > 5 * MB)
+        for _ in range(14):
+            self.assertEqual(len(wire.reply()), MB)
+        until("the spool empty", lambda: self.spillway.metric("spillway_spool_bytes") == 0)
+
+    def test_protect_cuts_the_client_whose_spool_is_full(self):
+        wire = self.prepare("protect")
+        peak = self.feed(wire, 40)
+        self.assertLess(peak - self.before, 8 * MB)
+        until("the client cut", lambda: not self.is_open(wire))
+        self.assertEqual(self.spillway.metric("spillway_spool_overflows_total"), 1)
+        self.assertLess(self.spillway.memory_kb("VmHWM"), 100 << 10)
+        until("its memory back", lambda: self.redis.used_memory() < self.before + MB)
+
+    def test_observe_pushes_back_instead(self):
+        wire = self.prepare("observe")
+        wire.send(encode("GET", "big") * 60)
+        until("all executed", lambda: self.redis.calls("get") >= 60)
+        until("a full spool", lambda: self.spillway.metric("spillway_spool_bytes") > 12 * MB)
+        self.assertLess(self.spillway.memory_kb("VmHWM"), 100 << 10)
+        for _ in range(60):
+            self.assertEqual(len(wire.reply()), MB)
+        self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_many_slow_readers_share_one_bound(self):
+        first = self.prepare("observe")
+        wires = [first] + [self.wire() for _ in range(7)]
+        for wire in wires:
+            wire.send(encode("GET", "big") * 20)
+        until("all executed", lambda: self.redis.calls("get") >= 160)
+        self.assertLess(self.spillway.memory_kb("VmHWM"), 120 << 10)
+        for wire in wires:
+            for _ in range(20):
+                self.assertEqual(len(wire.reply()), MB)
+
+    def test_a_batch_of_large_replies_when_room_is_short(self):
+        self.start(RedisServer(maxmemory="100mb", maxmemory_policy="noeviction"))
+        self.redis.command("SETRANGE", "big", MB - 1, "x")
+        for i in range(60):
+            self.redis.command("SETRANGE", f"fill:{i}", MB - 1, "x")
+        self.spillway.wait_state("plenty", "paced")
+        slow, writer = self.wire(), self.wire()
+        slow.send(encode("GET", "big") * 200)
+        until("some executed", lambda: self.redis.calls("get") > 0)
+        for i in range(200):
+            self.assertEqual(writer.command("SET", f"small:{i}", "v" * 100), "OK")
+        self.assertEqual(self.redis.oom_errors(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
