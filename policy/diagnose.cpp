@@ -40,20 +40,14 @@ constexpr std::array rules = {
     CauseRule{
         Cause::non_data_overhead, score::non_data_overhead, words::non_data_overhead, nullptr},
     CauseRule{
-        Cause::no_evictable_keys,
-        score::no_evictable_keys,
-        words::no_evictable_keys,
-        words::against_data},
+        Cause::no_evictable_keys, score::no_evictable_keys, words::no_evictable_keys, nullptr},
     CauseRule{
-        Cause::few_evictable_keys,
-        score::few_evictable_keys,
-        words::few_evictable_keys,
-        words::against_data},
+        Cause::few_evictable_keys, score::few_evictable_keys, words::few_evictable_keys, nullptr},
     CauseRule{
         Cause::noeviction_at_ceiling,
         score::noeviction_at_ceiling,
         words::noeviction_at_ceiling,
-        words::against_data},
+        nullptr},
     CauseRule{
         Cause::eviction_too_slow, score::eviction_too_slow, words::eviction_too_slow, nullptr},
     CauseRule{

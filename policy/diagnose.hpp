@@ -21,10 +21,10 @@ namespace spillway::policy {
 struct Evidence {
     const MemoryState& state;
     const OomEvent* event = nullptr;        // none: a look at the server as it is (doctor)
-    std::span<const HistoryPoint> history;  // oldest first
-    KnownFacts facts;
-    std::span<const GrowthRow> growth;  // largest first, patterns as the ledger has them
-    KeyDisplay keys;                    // how patterns may be named in sentences
+    std::span<const HistoryPoint> history{};  // oldest first
+    KnownFacts facts{};
+    std::span<const GrowthRow> growth{};  // largest first, patterns as the ledger has them
+    KeyDisplay keys{};                    // how patterns may be named in sentences
     Nanos now = 0;
 };
 

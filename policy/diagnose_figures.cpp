@@ -13,6 +13,8 @@ namespace {
 // makes of it: 2.1 to 2.5 times the argument at the moment of the check, as measured.
 constexpr std::uint64_t large_argument = 32U << 10U;
 constexpr double large_argument_need = 2.5;
+constexpr double large_argument_kept =
+    1.2;  // for up to a second after a refusal, in an empty query buffer
 constexpr double small_need = 1.25;
 
 // Entry, key object and table slots, before and during a doubling, as measured on 6.2 to 9.1; the
@@ -69,7 +71,23 @@ void split_memory(Figures& f) noexcept {
     }
 }
 
-void weigh_write(Figures& f, const HistoryPoint* before) noexcept {
+// The last sample before the event. Redis takes a large argument's memory when it reads its header,
+// so that samples may show it before the reply comes: there, the lowest of some seconds.
+[[nodiscard]] const HistoryPoint* point_before(const Figures& f, bool large) noexcept {
+    const HistoryPoint* before = nullptr;
+    for (const HistoryPoint& point : f.in.history) {
+        if (point.at > f.event()->at) {
+            break;
+        }
+        const bool recent = f.event()->at - point.at <= 3 * second;
+        if (!large || before == nullptr || !recent || point.counted <= before->counted) {
+            before = &point;
+        }
+    }
+    return before;
+}
+
+void weigh_write(Figures& f) noexcept {
     const OomEvent* event = f.event();
     if (event == nullptr || event->bytes == 0) {
         return;
@@ -81,19 +99,24 @@ void weigh_write(Figures& f, const HistoryPoint* before) noexcept {
                          : small_need * f.write_bytes + 100;
 
     f.room_before = f.room;
-    if (before != nullptr) {
+    if (const HistoryPoint* before = point_before(f, large)) {
         const double grown = f.counted - static_cast<double>(before->counted);
         f.room_before = std::max(f.room, f.ceiling - static_cast<double>(before->counted));
         f.write_held = large && f.fresh ? std::clamp(grown, 0.0, f.write_need) : 0;
-        f.data = std::max(0.0, f.data - f.write_held);
+    } else if (large && f.fresh && f.sample().answered_at - event->at < second) {
+        f.write_held = std::min(large_argument_kept * largest, f.data);
+        f.room_before = f.room + f.write_held;
     }
+    f.data = std::max(0.0, f.data - f.write_held);
 }
 
-void look_back(Figures& f, const HistoryPoint* before) noexcept {
+void look_back(Figures& f) noexcept {
     const MemorySample& sample = f.sample();
     const Nanos now = sample.answered_at;
     double height = f.counted;
     double low = f.counted - f.clients;
+    Nanos low_at = now;
+    const HistoryPoint* before = nullptr;  // the event
     const HistoryPoint* two_seconds_ago = nullptr;
     f.lazyfree_pending = std::max<std::int64_t>(sample.lazyfree_pending_objects, 0);
     for (const HistoryPoint& point : f.in.history) {
@@ -109,12 +132,18 @@ void look_back(Figures& f, const HistoryPoint* before) noexcept {
             height = std::max(height, counted);
             two_seconds_ago = two_seconds_ago == nullptr ? &point : two_seconds_ago;
         }
-        if (age <= 10 * second) {
-            low = std::min(low, counted - (f.clients_shared ? 0 : bytes(point.clients)));
+        const double lasting = counted - (f.clients_shared ? 0 : bytes(point.clients));
+        if (age <= 10 * second && lasting < low) {
+            low = lasting;
+            low_at = point.at;
+        }
+        if (f.event() != nullptr && point.at <= f.event()->at) {
+            before = &point;
         }
     }
     f.fallen = height - f.counted;
     f.risen = f.counted - f.clients - low;
+    f.rise_seconds = std::max(1., static_cast<double>(now - low_at) / static_cast<double>(second));
     if (two_seconds_ago != nullptr && two_seconds_ago->dataset >= 0 &&
         sample.used_memory_dataset >= 0 && sample.keys <= two_seconds_ago->keys) {
         f.jumped =
@@ -139,16 +168,12 @@ Figures figures_of(const Evidence& evidence) noexcept {
     f.room = f.limited ? f.ceiling - f.counted : 0;
     split_memory(f);
 
-    const HistoryPoint* before = nullptr;
     if (const OomEvent* event = evidence.event) {
         f.reply = event->origin == OomOrigin::backend;
         f.fresh = state.sampled && state.sample.asked_at >= event->at;
-        for (const HistoryPoint& point : evidence.history) {
-            before = point.at <= event->at ? &point : before;
-        }
     }
-    weigh_write(f, before);
-    look_back(f, before);
+    weigh_write(f);
+    look_back(f);
     return f;
 }
 

@@ -41,7 +41,8 @@ struct Figures {
     // What the last seconds show.
     std::int64_t lazyfree_pending = 0;  // most within the last second
     double fallen = 0;                  // counted memory, from its height of the last two seconds
-    double risen = 0;  // counted memory without client buffers, over the last ten seconds
+    double risen = 0;  // counted memory without client buffers, from its lowest of ten seconds
+    double rise_seconds = 1;  // how long ago that was, at least 1
     double peaked_over =
         0;              // the peak passed the ceiling by this between two samples around the event
     double jumped = 0;  // dataset grew by this in two seconds though no key was added

@@ -48,7 +48,7 @@ void advise_growth(const Figures& f, Story& story) {
     if (const GrowthRow* row = top_row(f)) {
         story.advice.push_back(
             "find out why " + pattern_name(f, *row) + " grew " +
-            size(static_cast<double>(row->bytes)) + " in 10 min (" + writer(*row) + ")"
+            size(static_cast<double>(row->bytes)) + " in the last 10 min (" + writer(*row) + ")"
         );
     }
 }
@@ -59,7 +59,8 @@ void advise_raise(const Figures& f, Story& story) {
     if (!f.limited) {
         return;
     }
-    const double wanted = std::max(f.ceiling, f.counted) * 1.25;
+    const double full = f.counted > 1.05 * f.ceiling ? f.counted : f.ceiling;
+    const double wanted = std::max(1.25 * full, 4 * f.startup);
     const auto host = static_cast<double>(f.sample().total_system_memory);
     const std::string above = "raise maxmemory above " + size(f.ceiling);
     if (f.sample().maxmemory <= 0) {
@@ -121,7 +122,7 @@ void advise_eviction(const Figures& f, Story& story) {
 void tell_data(const Figures& f, Story& story) {
     story.evidence.push_back(
         "data takes " + size(f.data) + ", " + of_ceiling(f, f.data) + " (" +
-        count_text(f.sample().keys) + " keys)"
+        count_text(f.sample().keys) + (f.sample().keys == 1 ? " key)" : " keys)")
     );
 }
 
@@ -135,10 +136,10 @@ void tell_exceeded(const Figures& f, Story& story) {
 }
 
 std::string ago(const Figures& f, Nanos at) {
-    return duration_text(
-               static_cast<double>(std::max<Nanos>(f.in.now - at, 0)) / static_cast<double>(second)
-           ) +
-           " ago";
+    const Nanos age = f.in.now - at;
+    return age < second
+               ? std::string("just now")
+               : duration_text(static_cast<double>(age) / static_cast<double>(second)) + " ago";
 }
 
 std::string plain(std::string_view text, std::size_t bytes_max) {

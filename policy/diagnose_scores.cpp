@@ -47,6 +47,11 @@ template <std::size_t Count>
                    : curve(without_write, std::array<Step, 3>{{{.75, 0}, {.9, .8}, {.98, 1}}});
 }
 
+// Where the limit is hidden, shares are of what is in use: of next to nothing they say nothing.
+[[nodiscard]] bool is_worth_sharing(const Figures& f) noexcept {
+    return f.limited || f.counted > 32 * 1048576.;
+}
+
 // Keys with a TTL have been there, as we saw or as evictions prove: under volatile-* only such keys
 // are evicted.
 [[nodiscard]] bool had_evictable_keys(const Figures& f) noexcept {
@@ -102,6 +107,9 @@ double oversized_write(const Figures& f) noexcept {
 
 double client_buffers(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
+    if (!is_worth_sharing(f)) {
+        return 0;
+    }
     if (f.clients_shared) {
         return .1;
     }
@@ -113,7 +121,8 @@ double client_buffers(const Figures& f) noexcept {
     // The figure lags by up to a second, but the largest recent buffer is remembered for some.
     const double largest =
         static_cast<double>(std::max(s.max_input_buffer_bytes, s.max_output_buffer_bytes));
-    if (f.reply && f.limited && score < .5 && f.write_held < largest) {
+    const bool own = f.write_bytes * 1.5 > largest;  // the refused write itself
+    if (f.reply && f.limited && score < .5 && !own) {
         if (f.share(largest) >= .1 && (f.share(f.jumped) >= .1 || f.peaked_over > 0)) {
             return .8;
         }
@@ -125,11 +134,11 @@ double client_buffers(const Figures& f) noexcept {
 }
 
 double replication_buffers(const Figures& f) noexcept {
-    return by_share(f.share(f.replication));
+    return is_worth_sharing(f) ? by_share(f.share(f.replication)) : 0;
 }
 
 double script_memory(const Figures& f) noexcept {
-    return by_share(f.share(f.scripts));
+    return is_worth_sharing(f) ? by_share(f.share(f.scripts)) : 0;
 }
 
 double lazyfree_pending(const Figures& f) noexcept {
@@ -144,6 +153,9 @@ double lazyfree_pending(const Figures& f) noexcept {
 }
 
 double non_data_overhead(const Figures& f) noexcept {
+    if (!f.limited) {
+        return 0;
+    }
     const double startup =
         f.share(f.startup) > .5 ? f.startup : 0;  // a limit too small for any data
     return std::min(.93, by_share(f.share(f.non_data + startup)));

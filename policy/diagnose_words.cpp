@@ -43,10 +43,12 @@ void ceiling_lowered(const Figures& f, Story& story) {
     );
     story.advice.push_back(
         before > 0 ? "set maxmemory back if that was not meant: CONFIG SET maxmemory " +
-                         std::to_string(f.in.facts.ceiling_before)
+                         exact_setting(f.in.facts.ceiling_before)
                    : "if that was not meant, raise maxmemory above " + size(f.counted)
     );
-    story.advice.push_back("or delete " + size(-f.room) + " before the limit is to hold");
+    story.advice.push_back(
+        "or free " + size(-f.room) + ": until then every growing command is refused"
+    );
 }
 
 void replica_promoted(const Figures& f, Story& story) {
@@ -83,10 +85,9 @@ void oversized_write(const Figures& f, Story& story) {
         );
     }
     story.advice.push_back("split values like this one, or store it outside Redis");
-    const double limit = std::max(1048576., std::min(f.write_bytes / 2, .05 * f.ceiling));
     story.advice.push_back(
         "refuse such writes before they reach Redis: [guard] write_max = \"" +
-        setting_text(static_cast<std::int64_t>(limit)) + "\""
+        setting_text(static_cast<std::int64_t>(f.write_bytes / 2)) + "\""
     );
 }
 
@@ -150,8 +151,8 @@ void replication_buffers(const Figures& f, Story& story) {
         "the replication backlog holds " + size(f.replication) + ", " +
         of_ceiling(f, f.replication) + ", and counts in full"
     );
-    story.evidence.push_back("data takes only " + size(f.data));
-    const double wanted = std::max(1048576., .05 * f.ceiling);
+    story.evidence.push_back("data takes " + size(f.data) + ", " + of_ceiling(f, f.data));
+    const double wanted = std::max(1048576., .1 * f.ceiling);
     story.advice.push_back(
         "make the backlog smaller: CONFIG SET repl-backlog-size " +
         setting_text(static_cast<std::int64_t>(wanted)) +
@@ -169,7 +170,7 @@ void script_memory(const Figures& f, Story& story) {
         text += " (" + count_text(f.sample().cached_scripts) + " scripts)";
     }
     story.evidence.push_back(std::move(text));
-    story.evidence.push_back("data takes only " + size(f.data));
+    story.evidence.push_back("data takes " + size(f.data) + ", " + of_ceiling(f, f.data));
     story.advice.emplace_back(
         "give values to scripts as KEYS and ARGV: each new text is kept until SCRIPT FLUSH"
     );
@@ -327,7 +328,7 @@ void provider_limit(const Figures& f, Story& story) {
 }
 
 void write_burst(const Figures& f, Story& story) {
-    const double pace = std::max(f.in.state.growth_bytes_per_s, f.risen / 10);
+    const double pace = std::max(f.in.state.growth_bytes_per_s, f.risen / f.rise_seconds);
     std::string text = "memory grew by about " + size(pace) + "/s";
     if (const GrowthRow* row = top_row(f)) {
         text += ", most by " + pattern_name(f, *row) + " (" + writer(*row) + ")";
@@ -355,6 +356,14 @@ void unknown(const Figures& f, Story& story) {
         (f.limited ? " of " + size(f.ceiling) : std::string{}) + ", policy " +
         (f.sample().policy.empty() ? "not shown" : f.sample().policy)
     );
+    if (f.sample().family == EvictionFamily::all_keys) {
+        story.evidence.emplace_back(
+            "this policy may evict nearly every key, so Redis refuses only when what fills memory "
+            "is no key"
+        );
+        story.advice.emplace_back("look for short-lived buffers: CLIENT LIST, columns omem and qbuf"
+        );
+    }
     story.evidence.push_back(
         "looked at: data " + size(f.data) + ", clients " + size(f.clients) + ", replication " +
         size(f.replication) + ", scripts " + size(f.scripts) + ", lazy frees " +
@@ -364,10 +373,8 @@ void unknown(const Figures& f, Story& story) {
 }
 
 std::string against_oversized_write(const Figures& f) {
-    if (f.event() == nullptr || f.write_bytes <= 0 || f.write_need > .01 * f.ceiling) {
-        return {};
-    }
-    return the_write(f) + " is small, so its size did not stop it";
+    const bool worth_saying = f.write_need >= 65536 && f.write_need < .01 * f.ceiling;
+    return worth_saying ? the_write(f) + " is small beside the ceiling" : std::string{};
 }
 
 std::string against_client_buffers(const Figures& f) {
@@ -395,20 +402,23 @@ std::string against_provider_limit(const Figures& f) {
                                     : std::string{};
 }
 
-std::string against_data(const Figures& f) {
-    return "not the data alone: it takes " + size(f.data) + ", " + of_ceiling(f, f.data);
-}
-
 void healthy(const Figures& f, Story& story) {
     if (f.sample().used_memory < 0) {
         return unknown(f, story);
     }
     if (!f.limited) {
+        if (f.sample().maxmemory < 0) {
+            story.evidence.push_back(
+                size(f.counted) + " is in use; the server does not show its limit"
+            );
+            story.advice.emplace_back("tell Spillway the limit: [monitor] ceiling = \"...\"");
+            return;
+        }
         story.evidence.push_back(
             size(f.counted) + " is in use and there is no maxmemory, so Redis never answers OOM"
         );
         const auto host = static_cast<double>(f.sample().total_system_memory);
-        if (f.sample().maxmemory == 0 && host > 0) {
+        if (host > 0) {
             story.advice.push_back(
                 "set a limit before the host's " + size(host) +
                 " is all used: CONFIG SET maxmemory " +
@@ -451,7 +461,7 @@ void refusal(const Figures& f, Story& story) {
         default:
             story.evidence.push_back(
                 size(f.counted) + " of " + size(f.ceiling) +
-                " is in use, which leaves this command nothing (" + priority + ")"
+                " is in use, and what is left is not for growing commands of " + priority
             );
             break;
     }

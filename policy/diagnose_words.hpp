@@ -31,7 +31,6 @@ void unknown(const Figures& f, Story& story);
 [[nodiscard]] std::string against_replication_buffers(const Figures& f);
 [[nodiscard]] std::string against_lazyfree_pending(const Figures& f);
 [[nodiscard]] std::string against_provider_limit(const Figures& f);
-[[nodiscard]] std::string against_data(const Figures& f);
 
 // What a healthy server deserves to hear: how far it is from its limit, and what it lacks.
 void healthy(const Figures& f, Story& story);

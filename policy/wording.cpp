@@ -37,6 +37,9 @@ std::string bytes_text(std::int64_t bytes) {
 
 std::string percent_text(double share) {
     const double percent = std::isfinite(share) ? std::max(0.0, share * 100) : 0;
+    if (percent > 0 && percent < .05) {
+        return "under 0.1 %";
+    }
     return rounded(std::min(percent, 1e6)).append(" %");
 }
 
@@ -66,13 +69,23 @@ std::string duration_text(double seconds) {
     return rounded(std::min(seconds / 3600, 1e6)).append(" h");
 }
 
+std::string exact_setting(std::int64_t bytes) {
+    constexpr std::int64_t mb = 1 << 20;
+    constexpr std::int64_t gb = mb << 10;
+    if (bytes > 0 && bytes % gb == 0) {
+        return std::to_string(bytes / gb).append("gb");
+    }
+    return bytes > 0 && bytes % mb == 0 ? std::to_string(bytes / mb).append("mb")
+                                        : std::to_string(bytes);
+}
+
 std::string setting_text(std::int64_t bytes) {
     constexpr std::int64_t mb = 1 << 20;
     constexpr std::int64_t gb = mb << 10;
     const auto up = [bytes](std::int64_t step) {
         return bytes / step + (bytes % step > 0 ? 1 : 0);
     };
-    if (bytes >= 16 * gb) {
+    if (bytes >= 8 * gb) {
         return std::to_string(up(gb)).append("gb");
     }
     // A step of about a sixteenth keeps the number round and the excess small.

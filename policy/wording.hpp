@@ -10,7 +10,7 @@ namespace spillway::policy {
 // their sign.
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);
 
-// "87 %", "0.4 %"; at least "0 %".
+// "87 %", "0.4 %", "under 0.1 %"; at least "0 %".
 [[nodiscard]] std::string percent_text(double share);
 
 // "1,234,567"
@@ -21,5 +21,8 @@ namespace spillway::policy {
 
 // The size as CONFIG SET takes it, rounded up to something round: "96mb", "12gb".
 [[nodiscard]] std::string setting_text(std::int64_t bytes);
+
+// The same without rounding: "64mb", or plain bytes where no unit divides them.
+[[nodiscard]] std::string exact_setting(std::int64_t bytes);
 
 }  // namespace spillway::policy

@@ -2,6 +2,7 @@
 // and completed.
 #pragma once
 
+#include "policy/diagnose.hpp"
 #include "policy/info.hpp"
 #include "policy/memory_history.hpp"
 #include "policy/memory_state.hpp"
@@ -9,15 +10,16 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 namespace spillway::policy::testing {
 
-inline constexpr std::int64_t kib = 1 << 10;
 inline constexpr std::int64_t mib = 1 << 20;
 
 inline std::string info_text(std::string_view name) {
@@ -65,6 +67,66 @@ inline OomEvent small_set(Nanos at) {
         .address = "10.0.0.1:52110", .name = "checkout", .user = "default", .library = "redis-py"};
     event.reply = "OOM command not allowed when used memory > 'maxmemory'.";
     return event;
+}
+
+inline const std::vector<GrowthRow> carts = {{"cart:*", "checkout", "SET", 325'000'000, 1.0}};
+
+// A scene: what was seen before, the refusal, and the sample that was asked for after it.
+struct Scene {
+    MemoryHistory history;
+    OomEvent event = small_set(0);
+    MemoryState state;
+    std::vector<GrowthRow> growth;
+    KeyDisplay keys;
+
+    // One second apart; the refusal comes 100 ms after the last, its sample 50 ms later.
+    Scene(std::initializer_list<MemorySample> before, MemorySample at) {
+        Nanos now = 100 * second;
+        for (MemorySample sample : before) {
+            now += second;
+            sample.asked_at = now - millisecond;
+            sample.answered_at = now;
+            history.add(sample);
+        }
+        event.at = now + 100 * millisecond;
+        at.asked_at = now + 110 * millisecond;
+        at.answered_at = now + 150 * millisecond;
+        history.add(at);
+        state = state_of(std::move(at));
+    }
+
+    [[nodiscard]] Evidence evidence(bool with_event = true) const {
+        return {
+            .state = state,
+            .event = with_event ? &event : nullptr,
+            .history = history.points(),
+            .facts = history.facts(),
+            .growth = growth,
+            .keys = keys,
+            .now = state.sample.answered_at};
+    }
+    [[nodiscard]] Diagnosis diagnosis() const { return diagnose(evidence()); }
+    [[nodiscard]] Diagnosis look() const { return diagnose(evidence(false)); }
+};
+
+inline bool says(const std::vector<std::string>& sentences, std::string_view part) {
+    return std::any_of(sentences.begin(), sentences.end(), [&](const std::string& sentence) {
+        return sentence.find(part) != std::string::npos;
+    });
+}
+
+inline bool has(const std::vector<Cause>& causes, Cause cause) {
+    return std::find(causes.begin(), causes.end(), cause) != causes.end();
+}
+
+inline std::string all_of(const Diagnosis& d) {
+    std::string text(name_of(d.cause));
+    for (const auto& list : {d.evidence, d.advice}) {
+        for (const auto& sentence : list) {
+            text.append("\n").append(sentence);
+        }
+    }
+    return text;
 }
 
 }  // namespace spillway::policy::testing
