@@ -2,6 +2,8 @@
 #include "proxy/net/resolver.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -28,6 +30,14 @@ boost::asio::awaitable<std::vector<Endpoint>> resolve(conf::Address address) {
         endpoints.push_back(endpoint);
     }
     co_return endpoints;
+}
+
+std::vector<Endpoint> resolve_now(const conf::Address& address) {
+    asio::io_context context;
+    std::vector<Endpoint> endpoints;
+    asio::co_spawn(context, resolve(address), [&](const std::exception_ptr&, std::vector<Endpoint> found) { endpoints = std::move(found); });
+    context.run();
+    return endpoints;
 }
 
 }  // namespace spillway::net

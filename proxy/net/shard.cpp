@@ -254,6 +254,7 @@ void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
                 .address = shared.address,
                 .name = shared.state.name(),
                 .user = shared.state.user(),
+                .library = shared.state.library(),
                 .db = shared.state.db(),
                 .held = driver->session().held(),
             });

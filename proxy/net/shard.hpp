@@ -49,6 +49,7 @@ struct ClientRow {
     std::string address;
     std::string name;
     std::string user;
+    std::string library;
     std::int32_t db = 0;
     bool held = false;
 };

@@ -181,6 +181,13 @@ Listening listen_on(const Endpoint& endpoint, int backlog) {
     return {std::move(fd), {}};
 }
 
+Endpoint local_endpoint(int fd) noexcept {
+    Endpoint endpoint;
+    endpoint.size = sizeof endpoint.address;
+    (void)::getsockname(fd, reinterpret_cast<sockaddr*>(&endpoint.address), &endpoint.size);
+    return endpoint;
+}
+
 Accepted accept_one(int listener) noexcept {
     Accepted accepted;
     accepted.peer.size = sizeof accepted.peer.address;

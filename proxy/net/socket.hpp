@@ -88,6 +88,9 @@ struct Listening {
 // With SO_REUSEPORT for tcp, so that each shard has its own queue. A unix socket that nobody serves any more is replaced.
 [[nodiscard]] Listening listen_on(const Endpoint& endpoint, int backlog);
 
+// Where a listening socket listens, the port being the one that the kernel chose if 0 was asked for.
+[[nodiscard]] Endpoint local_endpoint(int fd) noexcept;
+
 struct Accepted {
     Fd fd;
     Endpoint peer;

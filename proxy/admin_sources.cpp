@@ -1,0 +1,171 @@
+// What the admin endpoints show, from the control plane's snapshots.
+#include <chrono>
+#include <future>
+
+#include "conf/effective.hpp"
+#include "proxy/control_plane.hpp"
+#include "proxy/log/json.hpp"
+#include "proxy/metrics/render.hpp"
+#include "proxy/net/clock.hpp"
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Shards answer within a pass; one that does not is left out rather than waited for.
+constexpr auto clients_wait = 200ms;
+constexpr std::size_t clients_shown_max = 10'000;
+constexpr std::size_t growth_shown_max = 50;
+
+double known(std::int64_t bytes) noexcept { return bytes < 0 ? metrics::not_known : static_cast<double>(bytes); }
+
+}  // namespace
+
+admin::Sources ControlPlane::admin_sources() {
+    admin::Sources sources;
+    sources.metrics = [this] { return metrics_text(); };
+    sources.ready = [this]() -> admin::Health {
+        if (stopping_) { return {false, "stopping"}; }
+        if (!backend_up_) { return {false, "the backend does not answer"}; }
+        return {true, "listening, and the backend answers"};
+    };
+    sources.status = [this] { return status_json(); };
+    sources.growth = [this]() -> boost::json::value {
+        const std::vector<policy::GrowthRow> rows = growth_rows(growth_shown_max);
+        return log::growth_json(rows, policy::GrowthLedger::window_default / policy::second);
+    };
+    sources.incidents = [this]() -> boost::json::value { return log::incidents_json(desk_.incidents()); };
+    sources.incident = [this](std::string_view id) -> std::optional<boost::json::value> {
+        const auto incident = desk_.find(id);
+        if (!incident) { return std::nullopt; }
+        return log::incident_json(*incident);
+    };
+    sources.diagnosis = [this] { return diagnosis_json(); };
+    sources.clients = [this] { return clients_json(); };
+    sources.config = [this]() -> boost::json::value {
+        return boost::json::object{{"file", loaded_.file}, {"effective", conf::render_effective(loaded_)}};
+    };
+    sources.set_mode = [this](policy::Mode mode) { return set_mode(mode); };
+    return sources;
+}
+
+std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count) const {
+    const policy::Nanos now = net::monotonic_now();
+    policy::GrowthLedger sum;
+    for (const auto& ledger : growth_) {
+        if (ledger) { sum.merge(*ledger, now); }
+    }
+    std::vector<policy::GrowthRow> rows = sum.top(count, now);
+    for (policy::GrowthRow& row : rows) { row.pattern = policy::display_pattern(row.pattern, key_display_); }
+    return rows;
+}
+
+std::string ControlPlane::metrics_text() const {
+    metrics::BackendGauges backend;
+    backend.name = backend_name_;
+    backend.up = backend_up_;
+    if (state_.sampled) {
+        backend.used_memory_bytes = known(state_.sample.used_memory);
+        backend.counted_memory_bytes = static_cast<double>(state_.counted);
+        backend.growth_bytes_per_second = state_.growth_bytes_per_s;
+        backend.time_to_ceiling_seconds = state_.time_to_ceiling_s.value_or(metrics::never);
+        backend.sample_age_seconds = static_cast<double>(sample_age_ms()) / 1000.0;
+        if (state_.ceiling > 0) {
+            backend.ceiling_bytes = static_cast<double>(state_.ceiling);
+            backend.headroom_bytes = static_cast<double>(state_.headroom);
+            backend.evictable_bytes = static_cast<double>(state_.evictable);
+        }
+    }
+    metrics::GlobalGauges gauges;
+    gauges.version = version_;
+    gauges.backends.push_back(std::move(backend));
+    gauges.guard_state = policy::name_of(state_.state);
+    gauges.guard_mode = policy::name_of(guard_settings_.mode);
+    gauges.cause_names = policy::cause_names;
+    std::vector<const metrics::ShardMetrics*> cells{&metrics_};
+    for (const auto& shard : shards_) { cells.push_back(&shard->metrics()); }
+    return metrics::render(cells, gauges);
+}
+
+boost::json::value ControlPlane::status_json() const {
+    boost::json::array listeners;
+    for (const auto& listener : listeners_) {
+        listeners.push_back(boost::json::object{
+            {"address", listener->name},
+            {"clients", listener->clients.load(std::memory_order_relaxed)},
+            {"max_clients", listener->clients_max},
+        });
+    }
+    boost::json::object backend{
+        {"address", backend_name_},
+        {"up", backend_up_},
+        {"server", state_.sample.server},
+        {"memory", log::memory_json(state_, sample_age_ms())},
+        {"keyspace", log::keyspace_json(state_.sample)},
+    };
+    boost::json::object guard{
+        {"mode", policy::name_of(guard_settings_.mode)},
+        {"state", policy::name_of(state_.state)},
+        {"reason", state_.reason},
+        {"learned_ratio", state_.learned_ratio},
+        {"foreign_growth_bytes_per_s", state_.foreign_growth_bytes_per_s},
+    };
+    return boost::json::object{
+        {"version", version_},
+        {"uptime_s", (net::monotonic_now() - started_at_) / policy::second},
+        {"workers", shards_.size()},
+        {"listeners", std::move(listeners)},
+        {"backends", boost::json::array{std::move(backend)}},
+        {"guard", std::move(guard)},
+        {"clients", clients()},
+        {"stopping", stopping_},
+    };
+}
+
+boost::json::value ControlPlane::clients_json() const {
+    std::vector<std::future<std::vector<net::ClientRow>>> answers;
+    for (const auto& shard : shards_) {
+        auto promise = std::make_shared<std::promise<std::vector<net::ClientRow>>>();
+        answers.push_back(promise->get_future());
+        shard->collect_clients([promise](std::vector<net::ClientRow> rows) { promise->set_value(std::move(rows)); });
+    }
+    boost::json::array rows;
+    for (auto& answer : answers) {
+        if (answer.wait_for(clients_wait) != std::future_status::ready) { continue; }
+        for (const net::ClientRow& row : answer.get()) {
+            if (rows.size() == clients_shown_max) { break; }
+            rows.push_back(boost::json::object{
+                {"address", row.address},
+                {"name", log::text_json(row.name)},
+                {"user", log::text_json(row.user)},
+                {"library", log::text_json(row.library)},
+                {"db", row.db},
+                {"held", row.held},
+            });
+        }
+    }
+    return boost::json::object{{"clients", std::move(rows)}};
+}
+
+boost::json::value ControlPlane::diagnosis_json() const {
+    const std::vector<policy::GrowthRow> growth = growth_rows(5);
+    const policy::Evidence evidence{
+        .state = state_,
+        .event = nullptr,
+        .history = desk_.history().points(),
+        .facts = desk_.history().facts(),
+        .growth = growth,
+        .keys = key_display_,
+        .now = net::monotonic_now(),
+    };
+    log::DoctorReport report;
+    report.target = backend_name_;
+    report.state = state_;
+    report.sample_age_ms = sample_age_ms();
+    report.diagnosis = policy::diagnose(evidence);
+    report.unavailable = {"keys are not sampled"};
+    return log::doctor_json(report);
+}
+
+}  // namespace spillway

@@ -1,0 +1,107 @@
+// Ties probe, meter, shards, incidents, log and admin together; everything here happens on one thread.
+//
+//   MemoryProbe ── sample ──► Meter ── grant ──► CreditPool ◄── lots ── Shards
+//                               └── state ──► Shards, IncidentDesk, admin
+//   Shards ── OOM events, growth ──► IncidentDesk ── records ──► Logger
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/load.hpp"
+#include "policy/incident_desk.hpp"
+#include "policy/meter.hpp"
+#include "proxy/admin/server.hpp"
+#include "proxy/log/logger.hpp"
+#include "proxy/net/memory_probe.hpp"
+#include "proxy/net/shard.hpp"
+
+namespace spillway {
+
+class ControlPlane {
+public:
+    ControlPlane(boost::asio::io_context& context, conf::Loaded loaded, std::string version, log::Logger& logger);
+    ~ControlPlane();
+
+    // Empty when everything listens; otherwise what failed, where, and what to do.
+    [[nodiscard]] std::optional<std::string> start();
+    // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A second call cuts them.
+    void drain(std::string reason);
+    void note(log::Level level, std::string message);
+
+private:
+    [[nodiscard]] std::optional<std::string> open_listeners();
+    void make_shards();
+    [[nodiscard]] net::ProbeHooks probe_hooks();
+    [[nodiscard]] net::ShardHooks shard_hooks(std::size_t shard);
+    [[nodiscard]] admin::Sources admin_sources();
+    [[nodiscard]] policy::TrafficCounters traffic() const noexcept;
+    [[nodiscard]] std::shared_ptr<const net::ShardSettings> shard_settings_for(std::size_t count) const;
+
+    void on_sample(const policy::MemorySample& sample);
+    void on_failure(std::string reason, bool reachable);
+    void on_commands(std::shared_ptr<const resp::CommandTable> commands);
+    void on_ooms(std::vector<policy::OomEvent> events);
+    void take(const policy::Meter::Reading& reading);
+    void set_backend_up(bool up, const std::string& reason);
+    void log_guard_state();
+    void watch_staleness();
+    void run_desk();
+    void watch_drain();
+    void finish();
+    [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
+
+    [[nodiscard]] policy::Moment moment() const;
+    [[nodiscard]] std::int64_t sample_age_ms() const;
+    [[nodiscard]] std::string annotation();
+    [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(std::size_t count) const;
+    [[nodiscard]] std::string metrics_text() const;
+    [[nodiscard]] boost::json::value status_json() const;
+    [[nodiscard]] boost::json::value clients_json() const;
+    [[nodiscard]] boost::json::value diagnosis_json() const;
+    [[nodiscard]] std::int64_t clients() const noexcept;
+
+    boost::asio::io_context& context_;
+    conf::Loaded loaded_;
+    std::string version_;
+    log::Logger& logger_;
+    std::string backend_name_;
+    policy::GuardSettings guard_settings_;
+    policy::KeyDisplay key_display_;
+
+    policy::CreditPool pool_;
+    std::unique_ptr<policy::TrafficCells[]> cells_;
+    policy::Meter meter_;
+    policy::TrafficCounters at_ask_;
+    policy::MemoryState state_;
+    policy::IncidentDesk desk_;
+    std::vector<std::optional<policy::GrowthLedger>> growth_;
+    metrics::ShardMetrics metrics_;  // what only the control side counts
+
+    std::vector<std::unique_ptr<net::ListenerShare>> listeners_;
+    std::vector<std::unique_ptr<net::Shard>> shards_;
+    std::vector<std::string> unix_paths_;
+    net::MemoryProbe probe_;
+    std::unique_ptr<admin::Server> admin_;
+    boost::asio::steady_timer stale_timer_;
+    boost::asio::steady_timer desk_timer_;
+    boost::asio::steady_timer drain_timer_;
+
+    std::atomic<bool> sample_wished_{false};
+    bool backend_up_ = false;
+    bool backend_was_reported_ = false;
+    bool stopping_ = false;
+    policy::GuardState logged_state_ = policy::GuardState::blind;
+    bool state_was_logged_ = false;
+    policy::Nanos state_logged_at_ = 0;
+    policy::Nanos started_at_ = 0;
+    policy::Nanos drain_until_ = 0;
+    std::uint64_t clients_at_end_ = 0;
+};
+
+}  // namespace spillway

@@ -1,0 +1,104 @@
+// The program: reads the command line, then runs the proxy, checks a configuration, or says what it can do.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <span>
+
+#include "conf/effective.hpp"
+#include "conf/flags.hpp"
+#include "proxy/control_plane.hpp"
+#include "proxy/settings.hpp"
+
+namespace spillway {
+namespace {
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+// Two descriptors a client: the soft limit of most systems is far below what the hard one allows.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void wait_for_signals(boost::asio::signal_set& signals, ControlPlane& control) {
+    signals.async_wait([&signals, &control](const boost::system::error_code& error, int signal) {
+        if (error) { return; }
+        if (signal == SIGHUP) {
+            control.note(log::Level::warn, "SIGHUP: reloading is not supported yet; restart to change the configuration");
+        } else {
+            control.drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+        }
+        wait_for_signals(signals, control);
+    });
+}
+
+int run_proxy(conf::Loaded loaded) {
+    std::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    log::Logger logger(log_settings(loaded.config.log));
+    boost::asio::io_context context(1);
+    boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
+    ControlPlane control(context, std::move(loaded), SPILLWAY_VERSION, logger);
+    if (const auto problem = control.start()) {
+        std::cerr << "spillway: " << *problem << '\n';
+        return exit_failure;
+    }
+    wait_for_signals(signals, control);
+    context.run();
+    return 0;
+}
+
+int print_problems(const conf::Problems& problems) {
+    for (const conf::Problem& problem : problems) { std::cerr << conf::to_string(problem) << '\n'; }
+    return exit_usage;
+}
+
+int run(const conf::Invocation& invocation) {
+    if (const auto* usage = std::get_if<conf::UsageError>(&invocation)) {
+        std::cerr << usage->message << '\n';
+        return exit_usage;
+    }
+    if (const auto* help = std::get_if<conf::ShowHelp>(&invocation)) {
+        std::cout << help->text;
+        return 0;
+    }
+    if (std::holds_alternative<conf::ShowVersion>(invocation)) {
+        std::cout << "spillway " << SPILLWAY_VERSION << '\n';
+        return 0;
+    }
+    if (std::holds_alternative<conf::Doctor>(invocation)) {
+        std::cerr << "spillway: doctor is not built yet; GET /api/v1/diagnosis of a running proxy answers the same question\n";
+        return exit_failure;
+    }
+    const auto* check = std::get_if<conf::Check>(&invocation);
+    const conf::Source& source = check != nullptr ? check->source : std::get<conf::Run>(invocation).source;
+    conf::LoadResult result = conf::load(source.file, source.overrides);
+    if (const auto* problems = std::get_if<conf::Problems>(&result)) { return print_problems(*problems); }
+    auto& loaded = std::get<conf::Loaded>(result);
+    if (check == nullptr) { return run_proxy(std::move(loaded)); }
+    std::cout << conf::render_effective(loaded);
+    return 0;
+}
+
+}  // namespace
+}  // namespace spillway
+
+int main(int argc, char** argv) {
+    try {
+        const std::span<const char* const> arguments(argv + 1, static_cast<std::size_t>(argc - 1));
+        return spillway::run(spillway::conf::parse_flags(arguments));
+    } catch (const std::exception& error) {
+        std::cerr << "spillway: " << error.what() << '\n';
+        return 1;
+    }
+}
