@@ -28,7 +28,8 @@ bool inside(const Range& range, double value) {
 // What the user wrote, for a message about a key that holds no secret.
 std::string shown(const TomlValue& value) {
     if (const auto* text = std::get_if<std::string>(&value.content)) {
-        return quoted(*text, shown_bytes_max);
+        const bool may_hold_password = text->find("://") != std::string::npos;
+        return may_hold_password ? "a URL" : quoted(*text, shown_bytes_max);
     }
     if (const auto* integer = std::get_if<std::int64_t>(&value.content)) {
         return std::to_string(*integer);

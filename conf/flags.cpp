@@ -96,8 +96,10 @@ class Parser {
             attached = arguments_[next_++];
         }
         if (!attached || attached->empty()) {
+            const Key* const key = key_of(*option);
             return fail(
-                std::string(option->name) + " needs a value: " + std::string(option->metavar)
+                std::string(option->name) + " needs a value: " +
+                (key != nullptr ? no_quotes(accepted(*key)) : std::string(option->metavar))
             );
         }
         set(*option, *attached);

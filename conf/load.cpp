@@ -29,7 +29,7 @@ std::string prefix_of(const Section& section, std::size_t item) {
 const Section* child_of(const Section& parent, std::string_view name) {
     const std::string path =
         parent.path.empty() ? std::string(name) : std::string(parent.path).append(".").append(name);
-    return name.empty() ? nullptr : find_section(path);
+    return name.empty() || name.find('.') != std::string_view::npos ? nullptr : find_section(path);
 }
 
 std::vector<std::string_view> names_in(const Section& section) {
@@ -61,7 +61,11 @@ std::string suggestion_for(std::string_view name, const Section& section) {
         const auto found = std::ranges::find(keys(), *near, &Key::name);
         return "; did you mean " + quoted(path_of(*found)) + "?";
     }
-    return "; known here: " + joined({std::vector<std::string>(here.begin(), here.end())});
+    std::string known;
+    for (const std::string_view other : here) {
+        known.append(known.empty() ? "" : ", ").append(other);
+    }
+    return "; known here: " + known;
 }
 
 class Loader {

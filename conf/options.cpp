@@ -170,7 +170,7 @@ std::string help_for_run() {
            "  spillway check -c /etc/spillway/spillway.toml\n"
            "  spillway doctor redis://10.0.0.5:6379 --json\n"
            "\n"
-           "Signals: SIGTERM and SIGINT let clients finish, then exit; SIGHUP reloads the file.\n" +
+           "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit.\n" +
            std::string(exit_codes).substr(1);
 }
 

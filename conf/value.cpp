@@ -40,8 +40,10 @@ struct Accepted {
         return R"("auto", a size such as "64mb" or a number of bytes above 0)";
     }
     std::string operator()(const double*) const {
-        return "a number " + std::string(key.range.above_least ? "above " : "from ") +
-               number(key.range.least) + " to " + number(key.range.most);
+        const std::string most = number(key.range.most);
+        return key.range.above_least
+                   ? "a number above " + number(key.range.least) + ", up to " + most
+                   : "a number from " + number(key.range.least) + " to " + most;
     }
     std::string operator()(const std::chrono::milliseconds*) const {
         return "a duration from " + duration(key.range.least) + " to " + duration(key.range.most);

@@ -1,0 +1,42 @@
+// Reads and writes the files that the configuration's tests compare; the working directory is the
+// repository.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace spillway::conf {
+
+inline std::string content_of(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_TRUE(file) << "cannot open " << path << ": run the tests from the repository's root";
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void write(const std::filesystem::path& path, std::string_view content) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << content;
+    EXPECT_TRUE(file.flush()) << path;
+}
+
+// The .toml files of a folder of tests/conf, sorted.
+inline std::vector<std::filesystem::path> fixtures(std::string_view folder) {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::path("tests/conf") / folder)) {
+        if (entry.path().extension() == ".toml") {
+            paths.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(paths);
+    return paths;
+}
+
+}  // namespace spillway::conf
