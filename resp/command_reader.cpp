@@ -123,11 +123,16 @@ inline void CommandReader::note_argument(
     if (announced_ < few_max) {
         few_[announced_] = noted;
     } else if (announced_ < arguments_kept_max) {
-        more_.push_back(noted);
+        keep(noted);
     }
     ++announced_;
     argument_bytes_ += std::min(length, summed_length_max);
     largest_bytes_ = std::max(largest_bytes_, length);
+}
+
+// Apart, so that the way of short commands stays short.
+void CommandReader::keep(const ArgumentRef& argument) {
+    more_.push_back(argument);
 }
 
 HeadResult CommandReader::read_arguments(std::string_view window) {

@@ -94,6 +94,7 @@ class CommandReader {
     HeadResult finish_in_argument(std::string_view window, std::size_t begin, std::uint64_t length);
     HeadResult finish_head(std::size_t consumed, std::uint64_t bulk_left, bool in_body);
     void note_argument(std::size_t offset, std::size_t available, std::uint64_t length);
+    void keep(const ArgumentRef& argument);
     [[nodiscard]] const ArgumentRef* ref(std::uint32_t i) const noexcept;
     void read_body_header(char c);
     void refuse_body();

@@ -1,10 +1,11 @@
-// Finds where each reply and push of a backend ends, RESP2 and RESP3 alike, without building values.
+// Finds where each reply and push of a backend ends, RESP2 and RESP3 alike, without building
+// values.
 #include "resp/reply_reader.hpp"
+
+#include "resp/number.hpp"
 
 #include <algorithm>
 #include <cstring>
-
-#include "resp/number.hpp"
 
 namespace spillway::resp {
 namespace {
@@ -18,188 +19,266 @@ constexpr Shape shape_of(char type) noexcept {
         case '_':
         case '#':
         case ',':
-        case '(': return Shape::line;
-        case ':': return Shape::number;
+        case '(':
+            return Shape::line;
+        case ':':
+            return Shape::number;
         case '$':
         case '=':
-        case '!': return Shape::bulk;
+        case '!':
+            return Shape::bulk;
         case '*':
         case '~':
-        case '>': return Shape::aggregate;
+        case '>':
+            return Shape::aggregate;
         case '%':
-        case '|': return Shape::pairs;
-        default: return Shape::none;
+        case '|':
+            return Shape::pairs;
+        default:
+            return Shape::none;
     }
 }
 
-constexpr bool has_length(char type) noexcept { return shape_of(type) >= Shape::bulk; }
+constexpr bool has_length(char type) noexcept {
+    return shape_of(type) >= Shape::bulk;
+}
+
+constexpr bool is_error_type(char type) noexcept {
+    return type == '-' || type == '!';
+}
 
 // More elements than this in one reply cannot be real, and sums of two stay far from overflow.
 constexpr std::int64_t owed_max = std::int64_t{1} << 60;
 constexpr std::int64_t count_max = std::int64_t{1} << 40;
 
-}  // namespace
+constexpr std::size_t terminator_size = 2;
 
-// Replies that lie in `bytes` in full and are no aggregate; returns their size, 0 when the long way must be gone.
-std::size_t ReplyReader::quick_reply(std::string_view bytes) {
+// The size of a value that lies at the front of `bytes` in full and is neither aggregate nor error;
+// 0 when the long way must be gone. Both ways agree on every byte.
+std::size_t plain_size(std::string_view bytes) noexcept {
     const char type = bytes.front();
     const Shape shape = shape_of(type);
-    if ((shape != Shape::line && shape != Shape::number && type != '$') || type == '-') { return 0; }
-    if (type != '$') {
-        const void* cr = std::memchr(bytes.data(), '\r', bytes.size());
-        if (cr == nullptr) { return 0; }
-        const auto end = static_cast<std::size_t>(static_cast<const char*>(cr) - bytes.data()) + 1;
-        if (end >= bytes.size() || bytes[end] != '\n') { return 0; }
-        top_type_ = type;
-        nested_error_last_ = false;
-        return end + 1;
+    if (type == '$') {
+        const ShortNumber length = short_number(bytes, 1);
+        if (length.end == 0) {
+            return bytes.starts_with("$-1\r\n") ? 5 : 0;
+        }
+        const std::size_t in_hand = bytes.size() - length.end;
+        if (bytes[length.end - 1] != '\n' || in_hand < length.value + terminator_size) {
+            return 0;
+        }
+        return length.end + static_cast<std::size_t>(length.value) + terminator_size;
     }
-    std::uint64_t length = 0;
-    std::size_t i = 1;
-    const std::size_t digits_end = std::min<std::size_t>(bytes.size(), 10);
-    while (i < digits_end && bytes[i] >= '0' && bytes[i] <= '9') {
-        length = length * 10 + static_cast<std::uint64_t>(bytes[i] - '0');
-        ++i;
+    if ((shape != Shape::line && shape != Shape::number) || type == '-') {
+        return 0;
     }
-    if (i == 1 || i + 2 > bytes.size() || bytes[i] != '\r' || bytes.size() - i - 2 < length + 2) { return 0; }
-    top_type_ = type;
-    nested_error_last_ = false;
-    return i + 2 + static_cast<std::size_t>(length) + 2;
+    const void* const cr = std::memchr(bytes.data(), '\r', bytes.size());
+    if (cr == nullptr) {
+        return 0;
+    }
+    const auto end = static_cast<std::size_t>(static_cast<const char*>(cr) - bytes.data()) + 1;
+    return end < bytes.size() && bytes[end] == '\n' ? end + 1 : 0;
 }
+
+}  // namespace
 
 ReplyReader::Step ReplyReader::read(std::string_view bytes) {
     if (at_boundary() && !bytes.empty()) {
-        if (const std::size_t size = quick_reply(bytes); size > 0) { return {ReplyEvent::reply, size}; }
+        if (const std::size_t size = plain_size(bytes); size > 0) {
+            begin_reply(bytes.front());
+            nested_error_last_ = false;
+            return {ReplyEvent::reply, size};
+        }
     }
+    return read_on(bytes);
+}
+
+ReplyReader::Step ReplyReader::read_on(std::string_view bytes) {
     std::size_t at = 0;
     while (at < bytes.size()) {
-        ReplyEvent event = ReplyEvent::need_more;
-        switch (stage_) {
-            case Stage::type:
-                if (!begin_value(bytes[at])) { return {ReplyEvent::unfollowable, at}; }
-                ++at;
-                break;
-            case Stage::line: {
-                const std::size_t cr = std::min(bytes.find('\r', at), bytes.size());
-                if (!take_line(bytes.substr(at, cr - at))) { return {ReplyEvent::unfollowable, at}; }
-                at = cr;
-                if (at == bytes.size()) { break; }
-                if (owed_ == 1 && pushes_ == 0 && type_ == '-' && top_type_ == '-') {
-                    stage_ = Stage::error_end;
-                    return {ReplyEvent::line_ending, at};
-                }
-                ++at;
-                stage_ = Stage::line_feed;
-                break;
-            }
-            case Stage::error_end:
-                ++at;
-                stage_ = Stage::line_feed;
-                break;
-            case Stage::line_feed:
-                if (bytes[at] != '\n') {  // a CR inside the line
-                    stage_ = Stage::line;
-                    if (!take_line("\r")) { return {ReplyEvent::unfollowable, at}; }
-                    break;
-                }
-                ++at;
-                event = finish_line();
-                break;
-            case Stage::bulk: {
-                const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(bulk_left_, bytes.size() - at));
-                take_bulk(bytes.substr(at, step));
-                at += step;
-                bulk_left_ -= step;
-                if (bulk_left_ == 0) { event = finish_value(); }
-                break;
-            }
+        const Step step = advance(bytes.substr(at));
+        at += step.consumed;
+        if (step.event != ReplyEvent::need_more) {
+            return {step.event, at};
         }
-        if (event != ReplyEvent::need_more) { return {event, at}; }
     }
     return {ReplyEvent::need_more, at};
 }
 
-bool ReplyReader::begin_value(char type) {
-    if (shape_of(type) == Shape::none) { return false; }
+ReplyReader::Step ReplyReader::advance(std::string_view bytes) {
+    switch (stage_) {
+        case Stage::type:
+            return begin_value(bytes);
+        case Stage::line:
+            return pass_line(bytes);
+        case Stage::line_feed:
+            if (bytes.front() == '\n') {
+                return {finish_line(), 1};
+            }
+            stage_ = Stage::line;  // the CR stood inside the line
+            return take_line("\r") == 1 ? Step{} : Step{ReplyEvent::unfollowable, 0};
+        case Stage::bulk:
+            return pass_bulk(bytes);
+    }
+    return {};
+}
+
+void ReplyReader::begin_reply(char type) noexcept {
+    top_type_ = type;
+    owed_ = 1;
+    pushes_ = 0;
+    kind_size_ = 0;
+    last_integer_ = 0;
+}
+
+// Passes the elements at the front of `bytes` that lie there in full, one after the other.
+ReplyReader::Step ReplyReader::pass_plain(std::string_view bytes) {
+    std::size_t at = 0;
+    while (in_value_ && !kind_wanted_ && at < bytes.size()) {
+        const std::string_view rest = bytes.substr(at);
+        const std::size_t size = plain_size(rest);
+        if (size == 0) {
+            break;
+        }
+        type_ = rest.front();
+        if (behind_attribute()) {
+            begin_reply(type_);
+        } else if (type_ == ':') {
+            last_integer_ = parse_canonical(rest.substr(1, size - 3)).value_or(0);
+        }
+        at += size;
+        if (const ReplyEvent event = finish_value(); event != ReplyEvent::need_more) {
+            return {event, at};
+        }
+    }
+    return {ReplyEvent::need_more, at};
+}
+
+ReplyReader::Step ReplyReader::begin_value(std::string_view bytes) {
+    if (const Step plain = pass_plain(bytes); plain.consumed > 0) {
+        return plain;
+    }
+    const char type = bytes.front();
+    if (shape_of(type) == Shape::none) {
+        return {ReplyEvent::unfollowable, 0};
+    }
     type_ = type;
     header_size_ = 0;
+    line_ending_told_ = false;
     stage_ = Stage::line;
-    if (!in_value_) {
+    // A push never is what an attribute describes: it stands between the two.
+    outermost_ = !in_value_ || (behind_attribute() && type != '>');
+    kind_now_ = !outermost_ && kind_wanted_ && (type == '$' || type == '+');
+    kind_wanted_ = outermost_ && (type == '*' || type == '>');
+    if (outermost_) {
+        begin_reply(type);
         in_value_ = true;
-        top_type_ = type;
-        owed_ = 1;
-        pushes_ = 0;
-        kind_wanted_ = type == '*' || type == '>';
-        kind_now_ = false;
-        kind_size_ = 0;
-        last_integer_ = 0;
-    } else {
-        kind_now_ = kind_wanted_;
-        kind_wanted_ = false;
     }
-    if (type == '-' || type == '!') { error_.clear(); }
-    return true;
+    if (is_error_type(type)) {
+        error_.clear();
+    }
+    return {ReplyEvent::need_more, 1};
 }
 
-bool ReplyReader::take_line(std::string_view part) {
+// Passes what stands before the next CR.
+ReplyReader::Step ReplyReader::pass_line(std::string_view bytes) {
+    const std::size_t size = std::min(bytes.find('\r'), bytes.size());
+    if (const std::size_t taken = take_line(bytes.substr(0, size)); taken < size) {
+        return {ReplyEvent::unfollowable, taken};
+    }
+    if (size == bytes.size()) {
+        return {ReplyEvent::need_more, size};
+    }
+    if (outermost_ && type_ == '-' && !line_ending_told_) {
+        line_ending_told_ = true;
+        return {ReplyEvent::line_ending, size};
+    }
+    stage_ = Stage::line_feed;
+    return {ReplyEvent::need_more, size + 1};
+}
+
+// Keeps of a line what is asked for later; returns how much of `part` was taken, less than all of
+// it when a length gets longer than any number.
+std::size_t ReplyReader::take_line(std::string_view part) {
     if (has_length(type_) || type_ == ':') {
-        if (part.size() > header_.size() - header_size_) { return type_ == ':'; }
-        std::copy(part.begin(), part.end(), header_.begin() + header_size_);
-        header_size_ = static_cast<std::uint8_t>(header_size_ + part.size());
-    } else if (type_ == '-') {
-        error_.append(part.substr(0, error_line_bytes_max - error_.size()));
-    } else if (type_ == '+' && kind_now_) {
-        take_bulk(part);
+        const std::size_t taken = std::min(part.size(), header_.size() - header_size_);
+        std::copy_n(part.begin(), taken, header_.begin() + header_size_);
+        header_size_ = static_cast<std::uint8_t>(header_size_ + taken);
+        return type_ == ':' ? part.size() : taken;
     }
-    return true;
+    if (type_ == '-') {
+        keep_error(part);
+    } else if (kind_now_) {
+        keep_kind(part);
+    }
+    return part.size();
 }
 
-void ReplyReader::take_bulk(std::string_view part) {
-    if (kind_now_) {
-        // The terminator of a bulk is passed along with it, so it is left out here.
-        const std::uint64_t text_left = stage_ == Stage::bulk ? bulk_left_ - std::min<std::uint64_t>(bulk_left_, 2) : part.size();
-        const std::size_t room = frame_kind_bytes_max - kind_size_;
-        part = part.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>({part.size(), text_left, room})));
-        std::copy(part.begin(), part.end(), kind_.begin() + kind_size_);
-        kind_size_ = static_cast<std::uint8_t>(kind_size_ + part.size());
-    } else if (type_ == '!' && stage_ == Stage::bulk) {
-        const std::uint64_t text_left = bulk_left_ - std::min<std::uint64_t>(bulk_left_, 2);
-        part = part.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(part.size(), text_left)));
-        error_.append(part.substr(0, error_line_bytes_max - error_.size()));
+ReplyReader::Step ReplyReader::pass_bulk(std::string_view bytes) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(bulk_left_, bytes.size()));
+    const std::uint64_t text_left =
+        bulk_left_ - std::min<std::uint64_t>(bulk_left_, terminator_size);
+    const auto text_size = static_cast<std::size_t>(std::min<std::uint64_t>(size, text_left));
+    if (type_ == '!') {
+        keep_error(bytes.substr(0, text_size));
+    } else if (kind_now_) {
+        keep_kind(bytes.substr(0, text_size));
     }
+    bulk_left_ -= size;
+    return {bulk_left_ == 0 ? finish_value() : ReplyEvent::need_more, size};
+}
+
+void ReplyReader::keep_error(std::string_view part) {
+    error_.append(part.substr(0, error_line_bytes_max - error_.size()));
+}
+
+void ReplyReader::keep_kind(std::string_view part) noexcept {
+    const std::size_t taken = std::min(part.size(), kind_.size() - kind_size_);
+    std::copy_n(part.begin(), taken, kind_.begin() + kind_size_);
+    kind_size_ = static_cast<std::uint8_t>(kind_size_ + taken);
 }
 
 ReplyEvent ReplyReader::finish_line() {
-    if (type_ == ':') {
-        last_integer_ = parse_canonical({header_.data(), header_size_}).value_or(0);
+    if (!has_length(type_)) {
+        if (type_ == ':' && !outermost_) {
+            last_integer_ = parse_canonical({header_.data(), header_size_}).value_or(0);
+        }
         return finish_value();
     }
-    if (!has_length(type_)) { return finish_value(); }
     const auto number = parse_canonical({header_.data(), header_size_});
-    if (!number || *number < -1) { return ReplyEvent::unfollowable; }
-    return finish_header(*number);
-}
-
-ReplyEvent ReplyReader::finish_header(std::int64_t number) {
-    if (shape_of(type_) != Shape::bulk) { return open_aggregate(number); }
-    if (number < 0) { return finish_value(); }
-    bulk_left_ = static_cast<std::uint64_t>(number) + 2;
+    if (!number || *number < -1) {
+        return ReplyEvent::unfollowable;
+    }
+    if (shape_of(type_) != Shape::bulk) {
+        return open_aggregate(std::max<std::int64_t>(*number, 0));
+    }
+    if (*number < 0) {
+        return finish_value();
+    }
+    bulk_left_ = static_cast<std::uint64_t>(*number) + terminator_size;
     stage_ = Stage::bulk;
     return ReplyEvent::need_more;
 }
 
 ReplyEvent ReplyReader::open_aggregate(std::int64_t count) {
+    if (count > count_max || owed_ > owed_max) {
+        return ReplyEvent::unfollowable;
+    }
     stage_ = Stage::type;
-    const std::int64_t elements = std::max<std::int64_t>(count, 0) * (shape_of(type_) == Shape::pairs ? 2 : 1);
-    if (count > count_max || owed_ > owed_max) { return ReplyEvent::unfollowable; }
+    const std::int64_t elements = shape_of(type_) == Shape::pairs ? count * 2 : count;
     if (type_ == '|') {
-        // Owes its pairs; the value that it describes is still owed as before. At top level that value is the reply.
+        // Owes its pairs; the value that it describes is still owed as before. At top level that
+        // value is the reply.
         owed_ += elements;
         return ReplyEvent::need_more;
     }
-    if (type_ == '>' && (top_type_ != '>' || owed_ != 1 || pushes_ != 0)) {
-        if (elements == 0) { return ReplyEvent::need_more; }
-        if (pushes_ == nested_pushes_max) { return ReplyEvent::unfollowable; }
+    if (type_ == '>' && !outermost_) {
+        if (elements == 0) {
+            return ReplyEvent::need_more;
+        }
+        if (pushes_ == nested_pushes_max) {
+            return ReplyEvent::unfollowable;
+        }
         owed_outside_[pushes_++] = owed_;
         owed_ = elements;
         return ReplyEvent::need_more;
@@ -209,10 +288,12 @@ ReplyEvent ReplyReader::open_aggregate(std::int64_t count) {
 }
 
 ReplyEvent ReplyReader::finish_value() {
-    const bool error = type_ == '-' || type_ == '!';
+    const bool error = is_error_type(type_);
     stage_ = Stage::type;
     --owed_;
-    while (owed_ == 0 && pushes_ > 0) { owed_ = owed_outside_[--pushes_]; }
+    while (owed_ == 0 && pushes_ > 0) {
+        owed_ = owed_outside_[--pushes_];
+    }
     if (owed_ == 0) {
         in_value_ = false;
         nested_error_last_ = error && !is_error();

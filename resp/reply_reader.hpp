@@ -1,8 +1,10 @@
-// Finds where each reply and push of a backend ends, RESP2 and RESP3 alike, without building values.
+// Finds where each reply and push of a backend ends, RESP2 and RESP3 alike, without building
+// values.
 //
-// Elements still owed are one number, whatever the nesting: an aggregate of n settles one and owes n more. Only pushes
-// need a place to put that number aside, because they may stand anywhere, even inside an aggregate, and never count as
-// elements. Attributes owe their pairs and settle nothing: the value that they describe follows.
+// Elements still owed are one number, whatever the nesting: an aggregate of n settles one and owes
+// n more. Only pushes need a place to put that number aside, because they may stand anywhere, even
+// inside an aggregate, and never count as elements. Attributes owe their pairs and settle nothing:
+// the value that they describe follows.
 #pragma once
 
 #include <array>
@@ -18,21 +20,25 @@ inline constexpr std::size_t error_line_bytes_max = 512;
 inline constexpr std::size_t frame_kind_bytes_max = 16;
 
 enum class ReplyEvent : std::uint8_t {
-    need_more,      // all bytes are taken, nothing ended
-    line_ending,    // the bytes up to here are an error line at top level, its CR LF comes next
-    nested_error,   // an error inside an aggregate ended; the reply goes on
-    reply,          // a reply ended
-    push,           // a RESP3 push ended at top level
-    unfollowable,   // not RESP, or a form that the server never sends: from here on boundaries are unknown
+    need_more,    // all bytes are taken, nothing ended
+    line_ending,  // an error line at top level has come to its first CR, which is not consumed yet;
+                  // told once a line
+    nested_error,  // an error inside an aggregate ended; the reply goes on
+    reply,         // a reply ended
+    push,          // a RESP3 push ended at top level
+    unfollowable,  // not RESP, or a form that the server never sends: from here on boundaries are
+                   // unknown
 };
 
 class ReplyReader {
-public:
+  public:
     struct Step {
         ReplyEvent event = ReplyEvent::need_more;
         std::size_t consumed = 0;
     };
-    // Takes bytes until something happens. Call again with what is left.
+    // Takes bytes until something happens. Call again with what is left; but not after
+    // unfollowable, where the byte behind the consumed ones, or the line that they end with, is
+    // what cannot be followed.
     [[nodiscard]] Step read(std::string_view bytes);
 
     // True between replies: nothing of the next one has been taken.
@@ -40,43 +46,60 @@ public:
 
     // Of the reply or push that ended last:
     [[nodiscard]] bool is_error() const noexcept { return top_type_ == '-' || top_type_ == '!'; }
+    // Its type byte; behind an attribute that of the value which is described.
     [[nodiscard]] char type() const noexcept { return top_type_; }
-    // The reply is no error itself, but the last element in it was one; no nested_error was told for that.
+    // The reply is no error itself, but the last element in it was one; no nested_error was told
+    // for that.
     [[nodiscard]] bool ended_with_nested_error() const noexcept { return nested_error_last_; }
     // The error at top level or inside, without its type byte and line end, as far as it is kept.
     [[nodiscard]] std::string_view error_line() const noexcept { return error_; }
     // First string of an array or push ("message", "subscribe"), cut at frame_kind_bytes_max.
-    [[nodiscard]] std::string_view frame_kind() const noexcept { return {kind_.data(), kind_size_}; }
-    // The last integer in an array or push: the count in a subscription frame.
+    [[nodiscard]] std::string_view frame_kind() const noexcept {
+        return {kind_.data(), kind_size_};
+    }
+    // The last integer in an array or push, 0 without one: the count in a subscription frame.
     [[nodiscard]] std::int64_t last_integer() const noexcept { return last_integer_; }
-    // Length announced by the bulk that is being passed, and what is still to come of it; 0 outside of one.
-    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept { return stage_ == Stage::bulk ? bulk_left_ : 0; }
+    // Length announced by the bulk that is being passed, and what is still to come of it; 0 outside
+    // of one.
+    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept {
+        return stage_ == Stage::bulk ? bulk_left_ : 0;
+    }
 
-private:
-    enum class Stage : std::uint8_t { type, line, error_end, line_feed, bulk };
+  private:
+    enum class Stage : std::uint8_t { type, line, line_feed, bulk };
     static constexpr std::size_t nested_pushes_max = 4;
     static constexpr std::size_t header_bytes_max = 24;
 
-    [[nodiscard]] std::size_t quick_reply(std::string_view bytes);
-    [[nodiscard]] bool begin_value(char type);
-    [[nodiscard]] bool take_line(std::string_view part);
+    [[nodiscard]] Step read_on(std::string_view bytes);
+    [[nodiscard]] Step advance(std::string_view bytes);
+    [[nodiscard]] Step pass_plain(std::string_view bytes);
+    [[nodiscard]] Step begin_value(std::string_view bytes);
+    [[nodiscard]] Step pass_line(std::string_view bytes);
+    [[nodiscard]] Step pass_bulk(std::string_view bytes);
+    [[nodiscard]] std::size_t take_line(std::string_view part);
     [[nodiscard]] ReplyEvent finish_line();
-    [[nodiscard]] ReplyEvent finish_header(std::int64_t number);
     [[nodiscard]] ReplyEvent open_aggregate(std::int64_t count);
     [[nodiscard]] ReplyEvent finish_value();
-    void take_bulk(std::string_view part);
+    [[nodiscard]] bool behind_attribute() const noexcept {
+        return top_type_ == '|' && owed_ == 1 && pushes_ == 0;
+    }
+    void begin_reply(char type) noexcept;
+    void keep_error(std::string_view part);
+    void keep_kind(std::string_view part) noexcept;
 
     Stage stage_ = Stage::type;
     bool in_value_ = false;     // a top-level value has begun
     bool kind_wanted_ = false;  // the next string is the frame's first word …
     bool kind_now_ = false;     // … and this is it
+    bool outermost_ = false;    // the value being read is the reply or push itself
+    bool line_ending_told_ = false;
     bool nested_error_last_ = false;
-    char type_ = 0;             // of the line or bulk being read
+    char type_ = 0;  // of the line or bulk being read
     char top_type_ = 0;
     std::uint8_t kind_size_ = 0;
     std::uint8_t header_size_ = 0;
-    std::uint8_t pushes_ = 0;      // pushes open inside the value
-    std::int64_t owed_ = 0;        // values still to come in the current reply or push
+    std::uint8_t pushes_ = 0;  // pushes open inside the value
+    std::int64_t owed_ = 0;    // values still to come in the current reply or push
     std::int64_t last_integer_ = 0;
     std::uint64_t bulk_left_ = 0;  // terminator included
     std::array<std::int64_t, nested_pushes_max> owed_outside_{};
