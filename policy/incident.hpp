@@ -32,7 +32,7 @@ struct Report {
 };
 
 struct CountRow {
-    std::string name;  // empty: the client has no name, the command no key
+    std::string name{};  // empty: the client has no name, the command no key
     std::uint64_t oom_replies = 0;
     std::uint64_t refusals = 0;
     std::uint64_t bytes = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/incident.hpp"
+#include "policy/incident_tables.hpp"
 #include "policy/memory_history.hpp"
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +34,8 @@ class IncidentDesk {
     static constexpr Nanos revise_window = 2 * second;
     static constexpr Nanos record_interval = 1 * second;
     static constexpr Nanos quiet_close = 10 * second;
+    static constexpr std::size_t records_max =
+        256;  // between two ticks; what is beyond is only counted
 
     // `id_seed` starts the series of ids, which repeats only after 65,536 incidents.
     explicit IncidentDesk(KeyDisplay keys = {}, std::uint16_t id_seed = 0);
@@ -68,8 +72,77 @@ class IncidentDesk {
     [[nodiscard]] const MemoryHistory& history() const noexcept { return history_; }
 
   private:
+    // The first event of an origin in an incident, until it is written.
+    struct Pending {
+        OomEvent event;
+        MemoryState state;                 // known when it came
+        std::optional<MemoryState> fresh;  // asked for after it
+        std::vector<GrowthRow> growth;
+        Moment since;
+    };
+
+    struct Open {
+        Incident incident;  // its tables and curve are filled in by snapshot()
+        CountTable commands;
+        CountTable clients;
+        CountTable patterns;
+        MemoryCurve curve;
+        Nanos opened_at = 0;
+        Nanos last_at = 0;
+        bool announced = false;
+        unsigned revisions = 0;
+        std::array<std::optional<Pending>, 2> pending;  // by OomOrigin
+        std::array<bool, 2> seen{};                     // origins that had their first event
+        std::optional<OomEvent>
+            explained;  // the backend's event that the cause rests on, its key raw
+        std::vector<GrowthRow> growth;
+    };
+
+    // At most one record each record_interval.
+    struct Limiter {
+        std::optional<Nanos> last;
+        std::uint64_t suppressed = 0;
+    };
+
+    void open(Moment now, Moment event);
+    void count(const OomEvent& event);
+    void write_later_event(
+        const OomEvent& event,
+        const MemoryState& state,
+        std::span<const GrowthRow> growth,
+        Moment now
+    );
+    void write_first(Pending pending, Moment now);
+    void revise(const MemoryState& state, Moment now);
+    void change_cause(const Diagnosis& diagnosis);
+    void close(Moment now);
+    void put(Record record);
+
+    [[nodiscard]] Evidence evidence(
+        const OomEvent& event,
+        const MemoryState& state,
+        std::span<const GrowthRow> growth,
+        Moment now
+    ) const;
+    [[nodiscard]] Report report(
+        const OomEvent& event,
+        const MemoryState& state,
+        std::span<const GrowthRow> growth,
+        Diagnosis diagnosis,
+        Moment now
+    ) const;
+    [[nodiscard]] Limiter& limiter(OomOrigin origin, Cause cause) noexcept;
+    [[nodiscard]] std::string next_id();
+    [[nodiscard]] std::shared_ptr<const Incident> snapshot();
+
     KeyDisplay keys_;
     MemoryHistory history_;
+    std::unique_ptr<Open> open_;
+    std::shared_ptr<const Incident> open_snapshot_;       // of open_, until it changes
+    std::deque<std::shared_ptr<const Incident>> closed_;  // oldest first
+    std::array<std::array<Limiter, cause_names.size()>, 2> limiters_{};
+    std::vector<Record> records_;
+    std::uint16_t next_id_;
 };
 
 }  // namespace spillway::policy
