@@ -47,11 +47,11 @@ KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept {
     if (keys.first <= 0 || keys.step <= 0) {
         return {};
     }
-    const auto first = static_cast<std::size_t>(keys.first);
-    const auto step = static_cast<std::size_t>(keys.step);
+    const auto first = static_cast<std::size_t>(int{keys.first});
+    const auto step = static_cast<std::size_t>(int{keys.step});
     std::size_t last = 0;
     if (keys.last >= 0) {
-        last = static_cast<std::size_t>(keys.last);
+        last = static_cast<std::size_t>(int{keys.last});
     } else {
         const auto from_end = static_cast<std::size_t>(-keys.last);
         last = argc > from_end ? argc - from_end : 0;
@@ -63,15 +63,19 @@ KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept {
     return {.first = first, .count = (last - first) / step + 1, .step = step};
 }
 
+std::size_t numkeys_index(const KeyRange& keys) noexcept {
+    return keys.numkeys_at > 0 ? static_cast<std::size_t>(int{keys.numkeys_at}) : 0;
+}
+
 KeyIndexes::Run counted_keys(
     const KeyRange& keys, std::size_t argc, std::string_view numkeys
 ) noexcept {
     const std::optional<std::uint64_t> count = parse_offset(numkeys);
-    const std::size_t first = static_cast<std::size_t>(keys.numkeys_at) + 1;
+    const std::size_t first = numkeys_index(keys) + 1;
     if (!count || *count == 0 || argc <= first) {
         return {};
     }
-    const std::size_t step = keys.step > 0 ? static_cast<std::size_t>(keys.step) : 1;
+    const std::size_t step = keys.step > 0 ? static_cast<std::size_t>(int{keys.step}) : 1;
     if (*count - 1 > (argc - first - 1) / step) {
         return {};
     }

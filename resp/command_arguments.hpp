@@ -70,6 +70,8 @@ inline constexpr std::size_t arguments_searched_max = 128;
 namespace detail {
 
 [[nodiscard]] KeyIndexes::Run fixed_keys(const KeyRange& keys, std::size_t argc) noexcept;
+// 0 where no argument counts the keys.
+[[nodiscard]] std::size_t numkeys_index(const KeyRange& keys) noexcept;
 [[nodiscard]] KeyIndexes::Run counted_keys(
     const KeyRange& keys, std::size_t argc, std::string_view numkeys
 ) noexcept;
@@ -153,8 +155,10 @@ template <typename ArgAt>
     const KeyRange& keys = command.keys;
     const KeyIndexes::Run fixed = detail::fixed_keys(keys, argc);
     KeyIndexes::Run found;
-    if (keys.numkeys_at > 0 && static_cast<std::size_t>(keys.numkeys_at) < argc) {
-        found = detail::counted_keys(keys, argc, arg_at(static_cast<std::size_t>(keys.numkeys_at)));
+    if (const std::size_t count_at = detail::numkeys_index(keys); count_at > 0) {
+        if (count_at < argc) {
+            found = detail::counted_keys(keys, argc, arg_at(count_at));
+        }
     } else if (keys.word != KeyWord::none) {
         found = detail::keys_behind_word(keys.word, detail::find_word(keys, argc, arg_at).at, argc);
     }

@@ -122,7 +122,7 @@ struct Row {
     CommandFacts facts;
 };
 
-constexpr Row rows[] = {
+constexpr auto rows = std::to_array<Row>({
     // Strings
     {"append getset psetex set setex setnx", grows(k1, flat(string_key))},
     {"decr decrby incr incrby incrbyfloat increx", grows(k1, flat(string_key))},
@@ -302,7 +302,7 @@ constexpr Row rows[] = {
     {"memory memory|doctor memory|help memory|malloc-stats memory|purge memory|stats", plain()},
     {"module module|help module|list module|load module|loadex module|unload", plain()},
     {"slowlog slowlog|get slowlog|help slowlog|len slowlog|reset", plain()},
-};
+});
 
 constexpr std::size_t count_names() {
     std::size_t count = 0;

@@ -68,22 +68,36 @@ constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) noexcept {
     return hash ^ hash >> 32U;
 }
 
-// A name of 1 to 64 bytes, folded. Only the words that the name needs are written, but at least
-// two.
-class FoldedName {
+// A folded name of 1 to 8 bytes, as nearly all names are: one word, never written to memory.
+class ShortName {
   public:
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): zeroing 64 bytes doubles a lookup
-    FoldedName(CommandId container, std::string_view name) noexcept : size_(name.size()) {
-        const char* at = name.data();
-        words_[0] = fold(load_part(at, std::min(size_, word_bytes)));
-        words_[1] =
-            size_ > word_bytes
-                ? fold(load_part(at + word_bytes, std::min(size_, 2 * word_bytes) - word_bytes))
-                : 0;
-        hash_ = mix(mix(container, words_[0]), words_[1]);
-        for (std::size_t begin = 2 * word_bytes; begin < size_; begin += word_bytes) {
-            const std::uint64_t word =
-                fold(load_part(at + begin, std::min(size_ - begin, word_bytes)));
+    ShortName(CommandId container, std::string_view name) noexcept
+        : word_(fold(load_part(name.data(), name.size()))),
+          hash_(mix(container, word_)),
+          size_(name.size()) {}
+
+    [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
+
+    // Zeros must follow the stored name up to a whole word.
+    [[nodiscard]] bool equals(const char* stored, std::size_t stored_size) const noexcept {
+        return stored_size == size_ && load_word(stored) == word_;
+    }
+
+  private:
+    std::uint64_t word_;
+    std::uint64_t hash_;
+    std::size_t size_;
+};
+
+// A folded name of up to 64 bytes; only the words that it needs are written.
+class LongName {
+  public:
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): zeroing 64 bytes costs a lookup
+    LongName(CommandId container, std::string_view name) noexcept
+        : hash_(container), size_(name.size()) {
+        for (std::size_t begin = 0; begin < size_; begin += word_bytes) {
+            const std::size_t part = std::min(size_ - begin, word_bytes);
+            const std::uint64_t word = fold(load_part(name.data() + begin, part));
             words_[begin / word_bytes] = word;
             hash_ = mix(hash_, word);
         }
@@ -91,7 +105,7 @@ class FoldedName {
 
     [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
-    // Zeros must follow the stored name up to a whole word.
+    // As ShortName's.
     [[nodiscard]] bool equals(const char* stored, std::size_t stored_size) const noexcept {
         if (stored_size != size_) {
             return false;
@@ -108,14 +122,20 @@ class FoldedName {
 
   private:
     std::array<std::uint64_t, command_name_bytes_max / word_bytes> words_;
-    std::uint64_t hash_ = 0;
+    std::uint64_t hash_;
     std::size_t size_;
 };
 
 constexpr std::uint32_t tag_mask = 0xffff0000;
+constexpr std::size_t slots_initial = 2048;  // a power of two, as is every size that follows
 
 constexpr std::uint32_t tag_of(std::uint64_t hash) noexcept {
     return static_cast<std::uint32_t>(hash >> 32U) & tag_mask;
+}
+
+// What stands before a subcommand's own name: its container's, and a space.
+std::size_t prefix_size(std::span<const CommandInfo> commands, CommandId container) noexcept {
+    return container == no_command ? 0 : commands[container].name_size + std::size_t{1};
 }
 
 // Printable ASCII without the separators that names are put together with.
@@ -126,9 +146,36 @@ bool usable_name(std::string_view name) noexcept {
            });
 }
 
+// At most half of the slots are taken, so a free one ends every walk.
+template <typename Name>
+const CommandInfo* probe(
+    std::span<const std::uint32_t> slots,
+    std::span<const CommandInfo> commands,
+    CommandId container,
+    const Name& name
+) noexcept {
+    const std::size_t mask = slots.size() - 1;
+    const std::uint32_t tag = tag_of(name.hash());
+    const std::size_t prefix = prefix_size(commands, container);
+    for (std::size_t i = name.hash() & mask;; i = (i + 1) & mask) {
+        const std::uint32_t slot = slots[i];
+        if (slot == 0) {
+            return nullptr;
+        }
+        if ((slot & tag_mask) != tag) {
+            continue;
+        }
+        const CommandInfo& command = commands[(slot & ~tag_mask) - 1];
+        if (command.container == container &&
+            name.equals(command.name_bytes.data() + prefix, command.name_size - prefix)) {
+            return &command;
+        }
+    }
+}
+
 }  // namespace
 
-CommandTable::CommandTable() {
+CommandTable::CommandTable() : slots_(slots_initial) {
     const auto facts = command_facts();
     commands_.reserve(facts.size());
     for (const CommandFacts& fact : facts) {
@@ -168,29 +215,13 @@ const CommandInfo* CommandTable::find_sub(const CommandInfo& container, std::str
 }
 
 const CommandInfo* CommandTable::lookup(CommandId container, std::string_view name) const noexcept {
-    if (name.empty() || name.size() > command_name_bytes_max || slots_.empty()) {
+    if (name.empty() || name.size() > command_name_bytes_max) {
         return nullptr;
     }
-    const FoldedName folded(container, name);
-    const std::size_t mask = slots_.size() - 1;
-    const std::uint32_t tag = tag_of(folded.hash());
-    const std::size_t prefix =
-        container == no_command ? 0 : commands_[container].name_size + std::size_t{1};
-    // At most half of the slots are taken, so a free one ends every walk.
-    for (std::size_t i = folded.hash() & mask;; i = (i + 1) & mask) {
-        const std::uint32_t slot = slots_[i];
-        if (slot == 0) {
-            return nullptr;
-        }
-        if ((slot & tag_mask) != tag) {
-            continue;
-        }
-        const CommandInfo& command = commands_[(slot & ~tag_mask) - 1];
-        if (command.container == container &&
-            folded.equals(command.name_bytes.data() + prefix, command.name_size - prefix)) {
-            return &command;
-        }
+    if (name.size() <= word_bytes) {
+        return probe(slots_, commands_, container, ShortName(container, name));
     }
+    return probe(slots_, commands_, container, LongName(container, name));
 }
 
 CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view name) {
@@ -214,13 +245,13 @@ CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view nam
     if (commands_.size() >= commands_max) {
         return nullptr;
     }
-    FoldedName(container, name).write(command.name_bytes.data() + prefix);
+    LongName(container, name).write(command.name_bytes.data() + prefix);
     command.name_size = static_cast<std::uint8_t>(prefix + name.size());
     command.id = static_cast<CommandId>(commands_.size());
     command.container = container;
     commands_.push_back(command);
     if (commands_.size() * 2 > slots_.size()) {
-        slots_.assign(std::max<std::size_t>(slots_.size() * 4, 2048), 0);
+        slots_.assign(slots_.size() * 4, 0);
         for (const CommandInfo& each : commands_) {
             insert_slot(each);
         }
@@ -231,10 +262,8 @@ CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view nam
 }
 
 void CommandTable::insert_slot(const CommandInfo& command) {
-    const std::size_t prefix = command.container == no_command
-                                   ? 0
-                                   : commands_[command.container].name_size + std::size_t{1};
-    const std::uint64_t hash = FoldedName(command.container, command.name().substr(prefix)).hash();
+    const std::string_view name = command.name().substr(prefix_size(commands_, command.container));
+    const std::uint64_t hash = LongName(command.container, name).hash();
     const std::size_t mask = slots_.size() - 1;
     std::size_t i = hash & mask;
     while (slots_[i] != 0) {
