@@ -394,7 +394,7 @@ TEST(IncidentDesk, TheCurveBeginsBeforeTheIncident) {
     desk.open_one("oversized_at");
     const auto incident = desk->incidents().at(0);
     const auto& curve = incident->curve;
-    ASSERT_EQ(curve.size(), 11U) << "ten seconds and now";
+    ASSERT_EQ(curve.size(), 10U) << "of the last ten seconds";
     EXPECT_EQ(curve.front().counted, 45'033'496);
     EXPECT_EQ(curve.front().ceiling, 64 * mib);
     EXPECT_EQ(curve.back().counted, 70'203'560);
