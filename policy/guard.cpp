@@ -94,7 +94,10 @@ Judgement Guard::judge(
     }
     if (take(&CreditPool::take_open, cost.charge)) { return {}; }
     sample_wished_ = true;
-    if (refuses_growth()) { return refusal; }
+    if (refuses_growth()) {
+        ++refused_;
+        return refusal;
+    }
     if (waiting.since == 0) { waiting.since = now; }
     if (now - waiting.since < settings_->hold_max) { return {Verdict::hold, Cause::near_ceiling}; }
     if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) { return {}; }

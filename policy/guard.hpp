@@ -74,6 +74,7 @@ public:
     // Makes what was settled visible to the control side; once a pass.
     void flush() noexcept {
         cells_.answered.store(answered_, std::memory_order_relaxed);
+        cells_.refused.store(refused_, std::memory_order_relaxed);
         cells_.grown.store(grown_, std::memory_order_release);
     }
 
@@ -105,6 +106,7 @@ private:
     std::int64_t charged_ = 0;
     std::int64_t answered_ = 0;
     std::int64_t grown_ = 0;
+    std::int64_t refused_ = 0;
     bool sample_wished_ = false;
 };
 

@@ -21,6 +21,9 @@ constexpr std::int64_t evidence_bytes_min = 8 * 1024;
 constexpr std::int64_t probe_bytes_min = 16 * 1024;
 constexpr std::int64_t probe_bytes_max = 256 * 1024;
 constexpr Nanos probe_interval = 100 * millisecond;
+// Nobody was refused for this long: those who come then may be others.
+constexpr Nanos demand_pause = 250 * millisecond;
+constexpr Nanos trickle_interval = 10 * second;
 constexpr Nanos trend_step = 250 * millisecond;
 constexpr Nanos trend_window = 3 * second;
 constexpr Nanos idle_after = 5 * second;
@@ -100,6 +103,7 @@ Meter::Reading Meter::on_sample(
         state.state = GuardState::blind;
         state.reason = blind;
     } else {
+        refill_probes(state, now_counters.refused, now);
         grant = grant_for(state, now_counters.charged - at_ask.answered, open_left, now);
     }
     const bool traffic = at_ask.charged != last_at_ask_.charged;
@@ -139,7 +143,6 @@ void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
     const double foreign = std::max(0.0, static_cast<double>(gained - std::max<std::int64_t>(estimated, 0)) / elapsed);
     foreign_bytes_per_s_ += std::min(1.0, elapsed / 0.5) * (foreign - foreign_bytes_per_s_);
 
-    if (probing_) { probe_gain_left_ -= std::max<std::int64_t>(gained, 0); }
     if (estimated <= 0) { return; }
     learn_estimated_ += estimated;
     learn_gained_ += gained;
@@ -219,7 +222,6 @@ Grant Meter::grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
         probing_ = true;
     }
-    if (settled < shed) { probe_gain_left_ = (state.ceiling - shed) / 4; }
     return grant;
 }
 
@@ -235,9 +237,33 @@ std::int64_t Meter::paced_bytes(double forecast, double shed, std::int64_t open_
 
 // While all are refused nothing would be learned: a little is let through now and then.
 std::int64_t Meter::probe_bytes(std::int64_t reserve, Nanos now) {
-    if (probe_gain_left_ <= 0 || now - probed_at_ < probe_interval) { return 0; }
+    const std::int64_t bytes = std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max);
+    const double gain = static_cast<double>(bytes) * ratio_;
+    if (gain > probe_gain_left_ || now - probed_at_ < probe_interval) { return 0; }
     probed_at_ = now;
-    return std::min(probe_gain_left_, std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max));
+    probe_gain_left_ -= gain;
+    return bytes;
+}
+
+// What probes may gain: a quarter of the reserve when memory has been below it, an eighth of what is left when those who
+// were refused have gone and others may have come, and a trickle for loads that change while they are refused.
+void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos now) {
+    const double ceiling = static_cast<double>(state.ceiling);
+    const double reserve = ceiling * (1.0 - settings_.shed_at);
+    const double settled = static_cast<double>(state.counted - state.evictable);
+    const double left = std::max(0.0, ceiling - static_cast<double>(margin_of(state.ceiling)) - settled);
+    const bool newly_refused = refused != refused_seen_;
+    if (settled < ceiling * settings_.shed_at) {
+        probe_gain_left_ = reserve / 4;
+        probe_refilled_at_ = now;
+    } else if (newly_refused && now - refused_at_ > demand_pause) {
+        probe_gain_left_ = std::max(probe_gain_left_, left / 8);
+    } else if (now - probe_refilled_at_ > trickle_interval) {
+        probe_gain_left_ += std::min(reserve, left) / 64;
+        probe_refilled_at_ = now;
+    }
+    if (newly_refused) { refused_at_ = now; }
+    refused_seen_ = refused;
 }
 
 void Meter::on_backend_oom(Nanos) noexcept { evictable_disproved_ = true; }

@@ -69,6 +69,7 @@ private:
     [[nodiscard]] Grant grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now);
     [[nodiscard]] std::int64_t paced_bytes(double forecast, double shed, std::int64_t open_left, Nanos now) const;
     [[nodiscard]] std::int64_t probe_bytes(std::int64_t reserve, Nanos now);
+    void refill_probes(const MemoryState& state, std::int64_t refused, Nanos now);
 
     GuardSettings settings_;
     MemoryState last_;
@@ -84,7 +85,10 @@ private:
     double foreign_bytes_per_s_ = 0;
     Nanos granted_at_ = 0;
     Nanos probed_at_ = 0;
-    std::int64_t probe_gain_left_ = 0;  // what probes may still gain before the reserve must not shrink further
+    double probe_gain_left_ = 0;  // bytes that probes may still gain: the reserve must not be eaten in steps
+    Nanos probe_refilled_at_ = 0;
+    Nanos refused_at_ = 0;  // when a command was last refused
+    std::int64_t refused_seen_ = 0;
     bool probing_ = false;
     bool evictable_disproved_ = false;
     Nanos idle_since_ = 0;
