@@ -168,6 +168,23 @@ class RedisServer(Process):
     def used_memory(self):
         return int(self.info("memory")["used_memory"])
 
+    def counted(self):
+        """What Redis compares with maxmemory."""
+        memory = self.info("memory")
+        return int(memory["used_memory"]) - int(memory["mem_not_counted_for_evict"])
+
+    def fill(self, share, size=10_000, prefix="fill:"):
+        """Writes values, past Spillway, until `share` of maxmemory is used, or the server refuses or
+        evicts; gives how many."""
+        target, keys = int(share * int(self.info("memory")["maxmemory"])), 0
+        while (missing := target - self.counted()) > size and keys * size < target:
+            batch = range(keys, keys + max(1, min(500, int(missing / size / 1.2))))
+            replies = self.control.pipeline([("SET", f"{prefix}{n}", "x" * size) for n in batch])
+            keys += sum(reply == "OK" for reply in replies)
+            if replies[-1] != "OK":
+                break
+        return keys
+
     def calls(self, name):
         """How often the server ran a command (subcommands as "config|get")."""
         row = self.info("commandstats").get("cmdstat_" + name, "calls=0,")

@@ -1,0 +1,232 @@
+# The command line, the configuration file and the log, as an operator meets them.
+import json
+import re
+import signal
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+from harness import ROOT, RedisServer, Spillway, free_port, spillway_command, until
+from wire import Wire, encode
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+def run(*args):
+    """(exit code, standard output, standard error) of the program, which must end by itself."""
+    done = subprocess.run([*spillway_command(), *map(str, args)], capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+class CliTest(unittest.TestCase):
+    def file(self, text):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        path = folder / "spillway.toml"
+        path.write_text(text)
+        return path
+
+
+class Usage(CliTest):
+    def test_version(self):
+        code, out, err = run("--version")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"^spillway \d+\.\d+\.\d+[^\n]*\n$")
+
+    def test_help(self):
+        code, out, err = run("--help")
+        self.assertEqual((code, err), (0, ""))
+        for word in ("-c", "--listen", "--backend", "--mode", "--admin", "--log-format", "--log-level", "check", "doctor",
+                     "--version"):
+            self.assertIn(word, out)
+
+    def test_wrong_usage(self):
+        for args in (["--nosuch"], ["nosuch"], ["--mode"], ["--mode", "nosuch"], ["--listen", "nonsense"],
+                     ["--backend", "http://x"], ["-c", "/nonexistent/file.toml"], ["check"], ["check", "-c", "/nonexistent"],
+                     ["--listen", "127.0.0.1:99999"], ["--log-format", "xml"], ["--log-level", "loud"]):
+            with self.subTest(args):
+                code, out, err = run(*args)
+                self.assertEqual(code, 2)
+                self.assertTrue(err.strip())
+                self.assertIn(args[-1].lstrip("-").split("/")[-1], err)
+
+
+class Check(CliTest):
+    BAD = (  # text, line, column, what the message must name
+        ("workers = -1\n", 1, 11, "workers"), ("wokers = 1\n", 1, 1, "wokers"), ("[guard]\nmod = \"off\"\n", 2, 1, "mod"),
+        ("[guard]\nmode = \"protec\"\n", 2, 8, "protect"), ("[guard]\nshed_at = 1.5\n", 2, 11, "shed_at"),
+        ("[guard]\nthrottle_at = 0.9\nshed_at = 0.8\n", None, None, "throttle_at"), ("[guard]\nhold_max = \"11s\"\n", 2, 12, "hold_max"),
+        ("[guard]\nwrite_max = \"64xb\"\n", 2, 13, "64xb"), ("[backend]\nurl = \"http://x\"\n", 2, 7, "redis://"),
+        ("[monitor]\ninterval = 5\n", 2, 12, "interval"), ("[nosuch]\na = 1\n", 1, None, "nosuch"), ("a = = b\n", 1, None, ""),
+        ("[log]\nformat = \"xml\"\n", 2, 10, "json"), ("[[guard.rule]]\npriority = \"high\"\n", 2, 12, "critical"),
+        ("[admin]\naddress = \"0.0.0.0:9380\"\n", None, None, "token"),
+    )
+
+    def test_a_good_file(self):
+        path = self.file('workers = 3\n[guard]\nshed_at = 0.95\n[monitor]\ninterval = "50ms"\n')
+        code, out, err = run("check", "-c", path)
+        self.assertEqual((code, err), (0, ""))
+        effective = tomllib.loads(out)
+        self.assertEqual((effective["workers"], effective["guard"]["shed_at"]), (3, 0.95))
+        self.assertEqual(effective["guard"]["throttle_at"], 0.85)
+        self.assertRegex(out, r"(?m)^workers = 3 *# .*spillway\.toml:1\b")
+        self.assertRegex(out, r"(?m)^throttle_at = 0\.85 *# .*default")
+
+    def test_the_effective_configuration_is_valid_itself(self):
+        first = run("check", "-c", self.file('[[listener]]\naddress = "unix:/tmp/a.sock"\n[[guard.rule]]\nname = "r"\nkeys = ["a*"]\n'
+                                              'priority = "critical"\n'))
+        self.assertEqual(first[0], 0, first)
+        again = run("check", "-c", self.file(first[1]))
+        self.assertEqual(again[0], 0, again)
+        self.assertEqual(tomllib.loads(first[1]), tomllib.loads(again[1]))
+
+    def test_secrets_are_masked(self):
+        code, out, _ = run("check", "-c", self.file('[backend]\nurl = "redis://bob:hunter2@h:1"\n[admin]\ntoken = "topsecret"\n'))
+        self.assertEqual(code, 0)
+        self.assertNotRegex(out, "hunter2|topsecret")
+
+    def test_the_shipped_file(self):
+        code, out, err = run("check", "-c", ROOT / "conf/spillway.toml")
+        self.assertEqual((code, err), (0, ""))
+        self.assertNotIn("spillway.toml:0", out)
+
+    def test_bad_files(self):
+        for text, line, column, word in self.BAD:
+            with self.subTest(text):
+                code, out, err = run("check", "-c", self.file(text))
+                self.assertEqual(code, 2)
+                place = re.search(r"(?m)^(\S*spillway\.toml):(\d+):(\d+): (.+)$", err)
+                self.assertTrue(place, err)
+                if line:
+                    self.assertEqual(int(place[2]), line, err)
+                if column:
+                    self.assertEqual(int(place[3]), column, err)
+                self.assertIn(word, place[4])
+
+    def test_every_error_at_once(self):
+        code, _, err = run("check", "-c", self.file("wokers = 1\n[guard]\nmode = \"x\"\nshed_at = 7\n[log]\nlevel = 3\n"))
+        self.assertEqual(code, 2)
+        self.assertEqual(len(re.findall(r"(?m)^\S*spillway\.toml:\d+:\d+: ", err)), 4, err)
+
+    def test_the_program_does_not_start_with_a_bad_file(self):
+        code, _, err = run("-c", self.file("[guard]\nmode = \"protec\"\n"))
+        self.assertEqual(code, 2)
+        self.assertRegex(err, r"spillway\.toml:2:8: ")
+
+
+class Running(CliTest):
+    def start(self, **options):
+        self.redis = self.enterContext(RedisServer())
+        self.spillway = self.enterContext(Spillway(self.redis, **options))
+
+    def wire(self):
+        return self.enterContext(Wire(self.spillway.endpoint))
+
+    def test_flags_win_over_the_file(self):
+        port = free_port()
+        self.start(flags=["--mode", "observe", "--listen", f"127.0.0.1:{port}"], guard={"mode": "off"})
+        self.assertEqual(self.spillway.metric("spillway_guard_mode", mode="observe"), 1)
+        with Wire(("127.0.0.1", port)) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_port_in_use(self):
+        self.start()
+        taken = f"127.0.0.1:{self.redis.port}"
+        for section in ("listener", "admin"):
+            with self.subTest(section):
+                other = Spillway(self.redis, ready=False, **{section: {"address": taken}})
+                other.start()
+                self.addCleanup(other.__exit__)
+                self.assertEqual(other.child.wait(15), 1)
+                other.child = None
+                self.assertRegex(other.output(), rf"(?i){taken}.*in use")
+
+    def test_sigterm_lets_a_command_finish(self):
+        self.start(drain_timeout="10s")
+        busy = self.wire()
+        busy.send(encode("BLPOP", "queue", 0))
+        until("blocked", lambda: self.redis.info("clients")["blocked_clients"] == "1")
+        self.spillway.child.terminate()
+        self.assertTrue(self.spillway.record("stopping"))
+        until("no new clients", lambda: self.refuses())
+        self.redis.command("RPUSH", "queue", "job")
+        self.assertEqual(busy.reply(), [b"queue", b"job"])
+        busy.socket.close()
+        self.assertEqual(self.spillway.child.wait(10), 0)
+        self.assertTrue(self.spillway.record("stopped"))
+
+    def refuses(self):
+        try:
+            with Wire(self.spillway.endpoint) as wire:
+                return wire.read_to_end() == b""
+        except ConnectionRefusedError:
+            return True
+
+    def test_sigterm_ends_at_the_drain_timeout(self):
+        self.start(drain_timeout="300ms")
+        stuck = self.wire()
+        stuck.send(encode("BLPOP", "queue", 0))
+        until("blocked", lambda: self.redis.info("clients")["blocked_clients"] == "1")
+        self.spillway.child.terminate()
+        self.assertEqual(stuck.read_to_end(), b"")
+        self.assertEqual(self.spillway.child.wait(10), 0)
+
+    def test_sigint_too(self):
+        self.start()
+        self.spillway.child.send_signal(signal.SIGINT)
+        self.assertEqual(self.spillway.child.wait(10), 0)
+
+    def test_json_log(self):
+        self.start()
+        self.assertEqual(self.wire().command("PING"), "PONG")
+        self.spillway.stop()
+        events = [row["event"] for row in self.spillway.records()]
+        for event in ("started", "listening", "backend_up", "stopping", "stopped"):
+            self.assertIn(event, events)
+        for row in self.spillway.records():
+            self.assertEqual(list(row)[:4], ["ts", "level", "event", "msg"])
+            self.assertRegex(row["ts"], f"^{TIME}$")
+
+    def test_text_log(self):
+        self.start(log={"format": "text"})
+        until("a start line", lambda: "listening" in self.spillway.output())
+        for line in self.spillway.output().splitlines():
+            self.assertRegex(line, rf"^{TIME} +(info|warn|error)\b")
+            self.assertRaises(ValueError, json.loads, line)
+
+    def test_log_file(self):
+        self.start(log={"file": "spillway.log"})
+        path = self.spillway.directory / "spillway.log"
+        until("records in the file", lambda: '"listening"' in path.read_text())
+        self.assertEqual(self.spillway.output(), "")
+
+    def test_log_level(self):
+        self.start(log={"level": "error"})
+        self.assertEqual(self.spillway.output(), "")
+
+
+class Keys(CliTest):
+    MODES = {"full": "cart:17:items", "pattern": "cart:*:items", "none": None, "hash": None}
+
+    def test_how_keys_are_shown(self):
+        for mode, wanted in self.MODES.items():
+            with self.subTest(mode):
+                redis = self.enterContext(RedisServer(maxmemory="16mb", maxmemory_policy="noeviction"))
+                spillway = self.enterContext(Spillway(redis, guard={"mode": "off"}, log={"keys": mode}))
+                redis.fill(0.6)
+                redis.command("CONFIG", "SET", "maxmemory", "4mb")
+                with Wire(spillway.endpoint) as wire:
+                    wire.command("SET", "cart:17:items", "v")
+                record = spillway.record("oom")
+                if wanted:
+                    self.assertEqual(record["key"], wanted)
+                else:
+                    self.assertNotIn("cart", json.dumps(record))
+                if mode != "full":
+                    shown = spillway.output() + spillway.get("/api/v1/incidents")[1] + spillway.get("/metrics")[1]
+                    self.assertNotIn("cart:17", shown)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,185 @@
+# Limits on single writes, rules, and the states in which the guard must stand aside.
+import signal
+import unittest
+
+from harness import RedisServer, until
+from test_guard import MB, GuardTest, refusals
+from wire import encode
+
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+
+
+class LargeWrites(GuardTest):
+    def test_beyond_the_headroom_is_refused_at_its_header(self):
+        self.start()
+        self.redis.fill(0.5)
+        self.spillway.wait_state("plenty")
+        wire, other, before = self.wire(), self.wire(), self.redis.used_memory()
+        wire.send(b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n" % (40 * MB) + b"x" * MB)
+        for n in range(50):  # meanwhile others write as if nothing had happened
+            self.assertEqual(other.command("SET", f"small:{n}", "v"), "OK")
+            self.assertLess(self.redis.used_memory() - before, 3 * MB)
+        for _ in range(39):
+            wire.send(b"x" * MB)
+        wire.send(b"\r\n" + encode("GET", "big"))
+        self.assert_refused(wire.reply(), cause="oversized-write")
+        self.assertIsNone(wire.reply())
+        self.assertLess(int(self.redis.info("memory")["used_memory_peak"]), 40 * MB)
+        self.assertEqual(wire.command("SET", "fits", "x" * 5 * MB), "OK")
+
+    def test_write_max(self):
+        self.start(guard={"write_max": "1mb"})
+        self.spillway.wait_state("plenty")
+        wire = self.wire()
+        self.assertEqual(wire.command("SET", "k", "x" * (MB // 2)), "OK")
+        self.assert_refused(wire.command("SET", "k", "x" * 2 * MB), cause="write-max")
+        self.assert_refused(wire.command("RPUSH", "l", *["x" * 100_000] * 20), cause="write-max")
+        self.assertEqual(wire.command("EXISTS", "l"), 0)
+
+    def test_evict_max(self):
+        self.start(RedisServer(maxmemory="64mb", maxmemory_policy="allkeys-lru"))
+        self.redis.fill(1.0)
+        until("a full server", lambda: self.spillway.metric("spillway_backend_counted_memory_bytes") > 60 * MB)
+        keys = self.redis.command("DBSIZE")
+        wire = self.wire()
+        self.assert_refused(wire.command("SET", "big", "x" * 45 * MB), cause="evict-max", policy="allkeys-lru")
+        self.assertGreater(self.redis.command("DBSIZE"), keys * 0.9)
+        self.assertEqual(wire.command("SET", "k", "x" * MB), "OK")
+
+
+class Rules(GuardTest):
+    RULES = [
+        {"name": "drain", "commands": ["LMOVE", "XADD"], "priority": "critical"},
+        {"name": "queues", "keys": ["queue:*"], "priority": "critical"},
+        {"name": "workers", "clients": ["worker-*"], "commands": ["@growing"], "priority": "critical"},
+        {"name": "both", "keys": ["cache:*"], "commands": ["SET"], "priority": "sheddable"},
+        {"name": "user", "users": ["alice"], "priority": "critical"},
+    ]
+    NORMAL, CRITICAL, SHEDDABLE = "normal", None, "sheddable"
+    TABLE = (
+        (None, ("SET", "k", 1), NORMAL), (None, ("LMOVE", "a", "b", "LEFT", "LEFT"), CRITICAL),
+        (None, ("xadd", "s", "*", "f", "v"), CRITICAL), (None, ("SET", "queue:1", 1), CRITICAL),
+        (None, ("LPUSH", "queue:jobs", 1), CRITICAL), (None, ("MSET", "other", 1, "queue:x", 2), CRITICAL),
+        (None, ("SET", "xqueue:1", 1), NORMAL), (None, ("MSET", "queue", 1, "other", "queue:1"), NORMAL),
+        ("worker-7", ("SET", "k", 1), CRITICAL), ("worker", ("SET", "k", 1), NORMAL),
+        ("producer", ("SET", "k", 1), NORMAL), (None, ("SET", "cache:1", 1), SHEDDABLE),
+        (None, ("APPEND", "cache:1", 1), NORMAL), ("worker-7", ("SET", "cache:1", 1), CRITICAL),
+    )
+
+    def test_critical_passes_where_normal_is_refused(self):
+        self.at_the_ceiling(guard={"rule": self.RULES})
+        for name, command, priority in self.TABLE:
+            with self.subTest(name=name, command=command):
+                reply = self.wire(name).command(*command)
+                if priority is None:
+                    self.assertFalse(refusals([reply]), reply)
+                else:
+                    self.assert_refused(reply, priority=priority)
+
+    def test_a_rule_for_a_user(self):
+        self.at_the_ceiling(guard={"rule": self.RULES})
+        self.redis.command("ACL", "SETUSER", "alice", "on", ">pw", "~*", "+@all")
+        wire = self.wire()
+        self.assert_refused(wire.command("SET", "k", 1))
+        self.assertEqual(wire.pipeline([("AUTH", "alice", "pw"), ("SET", "k", 1)]), ["OK", "OK"])
+        self.assert_refused(wire.pipeline([("RESET",), ("SET", "k", 1)])[1])
+        wire.send(encode("HELLO", 3, "AUTH", "alice", "pw"))
+        wire.reply()
+        self.assertEqual(wire.command("SET", "k", 1), "OK")
+
+    def test_critical_at_the_real_ceiling_is_for_redis_to_decide(self):
+        self.start(guard={"rule": self.RULES})
+        self.redis.fill(1.05)
+        self.redis.command("CONFIG", "SET", "maxmemory", self.redis.used_memory() - MB)
+        self.spillway.wait_state("ceiling")
+        self.assert_refused(self.wire().command("SET", "k", "v" * 1000))
+        self.assertEqual(self.wire("worker-1").command("SET", "k", "v" * 1000), OOM)
+
+    def test_the_reserve_is_for_critical_writers_while_memory_grows(self):
+        self.start(guard={"rule": self.RULES, "horizon": "0s"})
+        self.redis.fill(0.93)
+        self.spillway.wait_state("plenty", "paced", "reserve")
+        producer, worker = self.wire("producer"), self.wire("worker-1")
+        for start in range(0, 20_000, 50):
+            replies = producer.pipeline([("SET", f"new:{n}", "v" * 1000) for n in range(start, start + 50)])
+            if refused := refusals(replies):
+                break
+        self.assert_refused(refused[0])
+        self.assertEqual(self.redis.oom_errors(), 0)
+        self.assertEqual(set(worker.pipeline([("SET", f"done:{n}", "v" * 100) for n in range(50)])), {"OK"})
+
+
+class Blind(GuardTest):
+    def fill_and_write(self):
+        """Replies to writes into a full Redis: its own, when the guard stands aside."""
+        self.redis.fill(1.05)
+        wire = self.wire()
+        return {str(reply) for reply in wire.pipeline([("SET", f"k:{n}", "v" * 5000) for n in range(500)])}
+
+    def test_info_denied_to_the_monitor_user(self):
+        self.redis = self.enterContext(RedisServer(maxmemory="16mb", maxmemory_policy="noeviction"))
+        password = self.redis.directory / "password"
+        password.write_text("pw\n")
+        rights = ("ACL", "SETUSER", "monitor", "on", ">pw", "+@all")
+        self.redis.command(*rights, "-info")
+        self.start(self.redis, guard={"stale_after": "300ms"},
+                   monitor={"user": "monitor", "password_file": str(password), "interval": "20ms"})
+        self.spillway.wait_state("blind")
+        self.assertIn(OOM, self.fill_and_write())
+        self.assertEqual(self.verdicts("refused"), 0)
+        self.redis.command(*rights, "+info")
+        self.spillway.wait_state("ceiling", "reserve")
+        self.redis.command(*rights, "-info")
+        self.spillway.wait_state("blind")
+        record = self.spillway.records("guard_state")[-1]
+        self.assertEqual(record["to"], "blind")
+        self.assertTrue(record["reason"])
+        replies = self.wire().pipeline([("SET", f"k:{n}", "v" * 5000) for n in range(100)])
+        self.assertFalse(refusals(replies))
+
+    def test_a_server_that_does_not_answer(self):
+        self.start(guard={"stale_after": "300ms"}, monitor={"interval": "20ms"})
+        self.spillway.wait_state("plenty")
+        self.redis.child.send_signal(signal.SIGSTOP)
+        try:
+            self.spillway.wait_state("blind")
+            wire = self.wire()
+            wire.send(encode("SET", "k", "v"))
+        finally:
+            self.redis.child.send_signal(signal.SIGCONT)
+        self.assertEqual(wire.reply(), "OK")
+        self.spillway.wait_state("plenty")
+
+    def test_no_maxmemory_then_one(self):
+        self.start(RedisServer(), guard={"write_max": "1kb"}, monitor={"interval": "20ms"})
+        self.spillway.wait_state("blind")
+        wire = self.wire()
+        self.assertEqual(wire.command("SET", "k", "x" * 5000), "OK", "even write_max rests")
+        self.redis.command("CONFIG", "SET", "maxmemory", "64mb")
+        self.spillway.wait_state("plenty")
+        self.assert_refused(wire.command("SET", "k", "x" * 5000), cause="write-max")
+        self.redis.command("CONFIG", "SET", "maxmemory", "0")
+        self.spillway.wait_state("blind")
+
+    def test_a_replica(self):
+        self.start(monitor={"interval": "20ms"})
+        self.spillway.wait_state("plenty")
+        self.redis.command("REPLICAOF", "127.0.0.1", "1")
+        self.spillway.wait_state("blind")
+        self.redis.command("REPLICAOF", "NO", "ONE")
+        self.spillway.wait_state("plenty")
+
+    def test_another_server_behind_the_same_address(self):
+        self.start(monitor={"interval": "20ms"})
+        self.redis.fill(0.99)
+        self.spillway.wait_state("reserve")
+        self.redis.kill()
+        self.redis.settings["maxmemory"] = "256mb"
+        self.redis.start()
+        self.spillway.wait_state("plenty")
+        self.assertEqual(self.spillway.metric("spillway_backend_ceiling_bytes"), 256 * MB)
+        self.assertEqual(self.wire().command("SET", "k", "v" * MB), "OK")
+
+
+if __name__ == "__main__":
+    unittest.main()
