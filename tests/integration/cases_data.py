@@ -37,22 +37,25 @@ TYPES = (
         "a", "SETRANGE big 1000000 x", "GET big", "EVAL \"for i=1,20000 do redis.call('rpush', 'l', i) end\" 0",
         "LRANGE l 0 -1", "GET big", "EVAL 'local t = {} for i=1,50000 do t[i] = {i, {}} end return t' 0")),
     one("errors", "GET", "nosuch", "LPUSH l 1", "GET l", "INCR l", "SET k v EX", "SET k v EX 0", "SET k v NX XX",
-        "OBJECT FREQ k", "DEBUG NOSUCH", "DEBUG ERROR 'custom line'", "XADD x 0-0 f v", "EXPIRE k abc", "RESTORE k 0 junk",
+        "OBJECT FREQ k", "DEBUG NOSUCH", "DEBUG ERROR 'custom line'", "XADD x 0-0 f v", "EXPIRE k abc",
+        "RESTORE k 0 junk",
         "CLUSTER INFO", "ASKING", "READONLY", "READWRITE", "FAILOVER", "MIGRATE", "LATENCY HISTOGRAM nosuch"),
 )
 
 TRANSACTIONS = (
-    *both("multi", say("a", "MULTI", "SET k v", "GET k", "EXEC", "MULTI", "EXEC", "MULTI", "SET k w", "DISCARD", "GET k",
+    *both("multi", say("a", "MULTI", "SET k v", "GET k", "EXEC", "MULTI", "EXEC", "MULTI", "SET k w", "DISCARD",
+                       "GET k",
                        "EXEC", "DISCARD", "MULTI", "MULTI", "WATCH k", "EXEC", "MULTI", "SELECT 3", "SET k three",
                        "SELECT 0", "EXEC", "GET k", "EXEC extra", "MULTI extra")),
-    *both("poisoned", say("a", "MULTI", "nosuch", "SET k v", "EXEC", "MULTI", "GET", "EXEC", "EXEC", "MULTI", "SHUTDOWN",
+    *both("poisoned", say("a", "MULTI", "nosuch", "SET k v", "EXEC", "MULTI", "GET", "EXEC", "EXEC", "MULTI",
+                          "SHUTDOWN",
                           "EXEC", "MULTI", "nosuch", "DISCARD", "MULTI", "nosuch", "RESET", "PING", "GET k")),
     *both("errors inside exec", say("a", "MULTI", "SET k v", "LPUSH k 1", "INCR k", "EVAL 'return redis.call(\"x\")' 0",
                                     "GET k", "EXEC")),
     *both("blocking commands in multi", say("a", "MULTI", "BLPOP none 0", "WAIT 1 0", "XREAD BLOCK 0 STREAMS x $",
                                             "BLMOVE none other LEFT LEFT 0", "EXEC")),
     one("silent requests in multi", "MULTI", b"*0\r\n*-1\r\n\r\n", "SET k v", b"\n", "EXEC"),
-    one("nested replies in exec", "MULTI", *(f"EVAL 'return {{1, {{2, {{3}}}}}}' {0}" for _ in range(100)), "EXEC", "PING"),
+    one("nested replies in exec", "MULTI", *("EVAL 'return {1, {2, {3}}}' 0",) * 100, "EXEC", "PING"),
     one("a large transaction", "MULTI", *(encode("SET", f"k{i}", "v" * 100) for i in range(5000)), "EXEC",
         "DBSIZE", end=b":5000\r\n"),
 )
@@ -105,7 +108,8 @@ BLOCKING = (
 
 # redis-facts 2.1 and 2.2: what Redis refuses for memory, at queueing and at EXEC.
 OOM = (
-    Case("oom at top level", (FULL, say("a", "SET k v", "GET k", "DEL k", "LPUSH l 1", "EVAL 'return 1' 0", "APPEND k v",
+    Case("oom at top level", (FULL, say("a", "SET k v", "GET k", "DEL k", "LPUSH l 1", "EVAL 'return 1' 0",
+                                        "APPEND k v",
                                         "MULTI", "DISCARD", "WATCH k", "UNWATCH"), ROOMY, say("a", "SET k v"))),
     *(Case(f"oom in multi: {command}", (FULL, say("a", "MULTI", command, "EXEC", "EXEC")))
       for command in ("SET k v", "GET k", "PING", "DEL k", "MULTI", "WATCH k", "nosuch", "EVAL 'return 1' 0")),
@@ -126,9 +130,11 @@ OOM = (
     Case("oom in scripts", (FULL, say(
         "a", "EVAL \"return redis.call('set', 'k', 1)\" 0", "EVAL \"return redis.pcall('set', 'k', 1)\" 0",
         "EVAL \"return {1, redis.pcall('set', 'k', 1), 's'}\" 0", "EVAL '#!lua\nreturn 1' 0",
-        "EVAL '#!lua flags=allow-oom\nreturn redis.call(\"set\", \"k\", 1)' 0", "EVAL 'return redis.error_reply(\"OOM x\")' 0",
+        "EVAL '#!lua flags=allow-oom\nreturn redis.call(\"set\", \"k\", 1)' 0",
+        "EVAL 'return redis.error_reply(\"OOM x\")' 0",
         "EVAL \"redis.call('del', 'none') return redis.call('set', 'k', 1)\" 0", "FUNCTION LOAD x", "GET k"))),
-    Case("oom under client reply", (FULL, say("a", "CLIENT REPLY SKIP", "SET k v", "GET k", "CLIENT REPLY OFF", "SET k v",
+    Case("oom under client reply", (FULL, say("a", "CLIENT REPLY SKIP", "SET k v", "GET k", "CLIENT REPLY OFF",
+                                              "SET k v",
                                               "CLIENT REPLY ON", "SET k v", "GET k"))),
     Case("oom in a pipeline", (FULL, say("a", *("SET k v", "GET k") * 500))),
     Case("oom in resp3", (FULL, say("a", "HELLO 3", "SET k v", "HGETALL h", "MULTI", "SET k v", "EXEC"))),

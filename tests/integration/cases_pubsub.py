@@ -74,14 +74,16 @@ TRACKING = (
         say("t", "SUBSCRIBE __redis__:invalidate"), say("a", "CLIENT TRACKING ON REDIRECT {id:t}", "GET k", "GET l"),
         say("b", "SET k v", "SET l v"), say("t", "PING"), say("b", "FLUSHALL"), say("t", "PING"))),
     Case("redirection breaks", (
-        say("t", "PING"), say("a", "HELLO 3", "CLIENT TRACKING ON REDIRECT {id:t}", "GET k"), say("t", "QUIT", end=CLOSED),
+        say("t", "PING"), say("a", "HELLO 3", "CLIENT TRACKING ON REDIRECT {id:t}", "GET k"),
+        say("t", "QUIT", end=CLOSED),
         say("b", "SET k v"), say("a")), masks=REDIRECT),
 )
 
 MONITOR = (
     Case("monitor", (
         say("a", "SET before 1", "MONITOR", end=b"+OK\r\n+OK\r\n"), say("b", "SET mark:1 v", "SELECT 2", "GET mark:2"),
-        say("a", end=b'"GET" "mark:2"\r\n'), say("b", "SET mark:3 'a\r\nb \"c\"'", "EVAL \"return redis.call('get', 'k')\" 0"),
+        say("a", end=b'"GET" "mark:2"\r\n'), say("b", "SET mark:3 'a\r\nb \"c\"'",
+                                                 "EVAL \"return redis.call('get', 'k')\" 0"),
         say("a", end=b'lua] "get" "k"\r\n'))),
     Case("monitor goes on answering", (
         say("a", "MONITOR", "GET k", "ECHO done", end=b"$4\r\ndone\r\n"), say("b", "SET mark v"),
@@ -94,7 +96,8 @@ MONITOR = (
 
 REPLICATION = (
     *(Case(f"{name}, then the stream of writes", (
-        say("b", "SET data " + "d" * 100000), say("a", name, end=LATER), Await("connected_slaves", "1"), say("b", "SET mark:1 v"), say("a", end=b"mark:1\r\n$1\r\nv\r\n"),
+        say("b", "SET data " + "d" * 100000), say("a", name, end=LATER), Await("connected_slaves", "1"),
+        say("b", "SET mark:1 v"), say("a", end=b"mark:1\r\n$1\r\nv\r\n"),
         say("b", "SET mark:2 \"not a frame\\n*3\""), say("a", end=b"*3\r\n")), masks=RDB)
       for name in ("SYNC", "PSYNC ? -1")),
     Case("psync with bad arguments", (say("a", "PSYNC", "PSYNC a b c d", "REPLCONF nosuch 1", "PING"),)),

@@ -23,9 +23,9 @@ GONE = (ConnectionError, TimeoutError, FileNotFoundError, http.client.HTTPExcept
 
 
 def spillway_command():
-    """The program under test: $SPILLWAY_BIN (a command line), else the dev build."""
-    named = os.environ.get("SPILLWAY_BIN")
-    return shlex.split(named) if named else [str(ROOT / "build/dev/spillway")]
+    """The program under test: $SPILLWAY_BIN (a path or a command line), else the dev build."""
+    named = os.environ.get("SPILLWAY_BIN", str(ROOT / "build/dev/spillway"))
+    return [named] if Path(named).exists() else shlex.split(named)
 
 
 def until(what, probe, seconds=DEADLINE_S):

@@ -37,13 +37,15 @@ class Usage(CliTest):
     def test_help(self):
         code, out, err = run("--help")
         self.assertEqual((code, err), (0, ""))
-        for word in ("-c", "--listen", "--backend", "--mode", "--admin", "--log-format", "--log-level", "check", "doctor",
+        for word in ("-c", "--listen", "--backend", "--mode", "--admin", "--log-format", "--log-level", "check",
+                     "doctor",
                      "--version"):
             self.assertIn(word, out)
 
     def test_wrong_usage(self):
         for args in (["--nosuch"], ["nosuch"], ["--mode"], ["--mode", "nosuch"], ["--listen", "nonsense"],
-                     ["--backend", "http://x"], ["-c", "/nonexistent/file.toml"], ["check"], ["check", "-c", "/nonexistent"],
+                     ["--backend", "http://x"], ["-c", "/nonexistent/file.toml"], ["check"],
+                     ["check", "-c", "/nonexistent"],
                      ["--listen", "127.0.0.1:99999"], ["--log-format", "xml"], ["--log-level", "loud"]):
             with self.subTest(args):
                 code, out, err = run(*args)
@@ -54,11 +56,14 @@ class Usage(CliTest):
 
 class Check(CliTest):
     BAD = (  # text, line, column, what the message must name
-        ("workers = -1\n", 1, 11, "workers"), ("wokers = 1\n", 1, 1, "wokers"), ("[guard]\nmod = \"off\"\n", 2, 1, "mod"),
+        ("workers = -1\n", 1, 11, "workers"), ("wokers = 1\n", 1, 1, "wokers"),
+        ("[guard]\nmod = \"off\"\n", 2, 1, "mod"),
         ("[guard]\nmode = \"protec\"\n", 2, 8, "protect"), ("[guard]\nshed_at = 1.5\n", 2, 11, "shed_at"),
-        ("[guard]\nthrottle_at = 0.9\nshed_at = 0.8\n", None, None, "throttle_at"), ("[guard]\nhold_max = \"11s\"\n", 2, 12, "hold_max"),
+        ("[guard]\nthrottle_at = 0.9\nshed_at = 0.8\n", None, None, "throttle_at"),
+        ("[guard]\nhold_max = \"11s\"\n", 2, 12, "hold_max"),
         ("[guard]\nwrite_max = \"64xb\"\n", 2, 13, "64xb"), ("[backend]\nurl = \"http://x\"\n", 2, 7, "redis://"),
-        ("[monitor]\ninterval = 5\n", 2, 12, "interval"), ("[nosuch]\na = 1\n", 1, None, "nosuch"), ("a = = b\n", 1, None, ""),
+        ("[monitor]\ninterval = 5\n", 2, 12, "interval"), ("[nosuch]\na = 1\n", 1, None, "nosuch"),
+        ("a = = b\n", 1, None, ""),
         ("[log]\nformat = \"xml\"\n", 2, 10, "json"), ("[[guard.rule]]\npriority = \"high\"\n", 2, 12, "critical"),
         ("[admin]\naddress = \"0.0.0.0:9380\"\n", None, None, "token"),
     )
@@ -74,7 +79,8 @@ class Check(CliTest):
         self.assertRegex(out, r"(?m)^throttle_at = 0\.85 *# .*default")
 
     def test_the_effective_configuration_is_valid_itself(self):
-        first = run("check", "-c", self.file('[[listener]]\naddress = "unix:/tmp/a.sock"\n[[guard.rule]]\nname = "r"\nkeys = ["a*"]\n'
+        first = run("check", "-c",
+                    self.file('[[listener]]\naddress = "unix:/tmp/a.sock"\n[[guard.rule]]\nname = "r"\nkeys = ["a*"]\n'
                                               'priority = "critical"\n'))
         self.assertEqual(first[0], 0, first)
         again = run("check", "-c", self.file(first[1]))
@@ -82,7 +88,8 @@ class Check(CliTest):
         self.assertEqual(tomllib.loads(first[1]), tomllib.loads(again[1]))
 
     def test_secrets_are_masked(self):
-        code, out, _ = run("check", "-c", self.file('[backend]\nurl = "redis://bob:hunter2@h:1"\n[admin]\ntoken = "topsecret"\n'))
+        code, out, _ = run("check", "-c",
+                           self.file('[backend]\nurl = "redis://bob:hunter2@h:1"\n[admin]\ntoken = "topsecret"\n'))
         self.assertEqual(code, 0)
         self.assertNotRegex(out, "hunter2|topsecret")
 
@@ -105,7 +112,8 @@ class Check(CliTest):
                 self.assertIn(word, place[4])
 
     def test_every_error_at_once(self):
-        code, _, err = run("check", "-c", self.file("wokers = 1\n[guard]\nmode = \"x\"\nshed_at = 7\n[log]\nlevel = 3\n"))
+        code, _, err = run("check", "-c",
+                           self.file("wokers = 1\n[guard]\nmode = \"x\"\nshed_at = 7\n[log]\nlevel = 3\n"))
         self.assertEqual(code, 2)
         self.assertEqual(len(re.findall(r"(?m)^\S*spillway\.toml:\d+:\d+: ", err)), 4, err)
 

@@ -118,7 +118,8 @@ class NotOom(OomTest):
     def test_data_and_other_errors_are_no_records(self):
         self.start()
         wire = self.wire()
-        wire.pipeline([("SET", "text", "-" + TEXT + "\r\n"), ("GET", "text"), ("ECHO", "-OOM x\r\n"), ("LPUSH", "l", "-OOM"),
+        wire.pipeline([("SET", "text", "-" + TEXT + "\r\n"), ("GET", "text"), ("ECHO", "-OOM x\r\n"),
+                       ("LPUSH", "l", "-OOM"),
                        ("LRANGE", "l", 0, -1), ("nosuch", "OOM"), ("EVAL", "return '-OOM '", 0), ("GET", "l"),
                        ("EVAL", "return {'OOM x', 1}", 0), ("SUBSCRIBE", "-OOM x"), ("UNSUBSCRIBE",)])
         self.write_until_oom(self.wire())
