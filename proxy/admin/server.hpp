@@ -1,7 +1,9 @@
-// The admin HTTP server: accepts, reads requests, answers them from Sources, within limits of
-// count, size and time.
+// The admin HTTP server: accepts, reads requests, answers from Sources, within limits of count,
+// size and time.
 #pragma once
 
+#include "conf/address.hpp"
+#include "conf/secret.hpp"
 #include "proxy/admin/sources.hpp"
 
 #include <chrono>
@@ -18,35 +20,36 @@ class io_context;
 namespace spillway::admin {
 
 struct ServerOptions {
-    std::string host = "127.0.0.1";  // name or address, without brackets
-    std::uint16_t port = 9380;       // 0 = any free one, see port()
-    std::string unix_path;           // when set, instead of host and port
-    std::string token;  // bearer token of changing requests; empty = none, allowed on loopback and
-                        // unix only
+    conf::Address address = {.host = "127.0.0.1", .port = 9380, .unix_path = {}};
+    conf::Secret token;  // needed off loopback
 
     std::size_t connections_max = 64;                    // further ones get 503 and a close
-    std::chrono::milliseconds idle_timeout{10'000};      // between requests
+    std::chrono::milliseconds idle_timeout{10'000};      // from one request to the next
     std::chrono::milliseconds request_timeout{5'000};    // from a request's first byte to its last
     std::chrono::milliseconds response_timeout{10'000};  // to write one answer
+    std::chrono::milliseconds linger_timeout{1'000};  // for the peer to close after our last word
 };
 
-// Runs on one thread: that of the io_context, on which all members must be called. The destructor
-// stops.
+// Runs on one thread, that of the io_context; construct, call and destroy it there or while it does
+// not run.
 class Server {
   public:
     Server(boost::asio::io_context& io, ServerOptions options, Sources sources);
-    ~Server();
+    ~Server();  // stops
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Empty when listening; otherwise a message that says what failed, where, and what to do.
+    // Empty when it listens; otherwise a message that says what failed, where, and what to do.
     [[nodiscard]] std::optional<std::string> start();
 
-    // The port bound by start(); 0 for a unix socket.
-    [[nodiscard]] std::uint16_t port() const noexcept;
+    // Where it listens, the port being the one that the kernel chose if 0 was asked for.
+    [[nodiscard]] const conf::Address& address() const noexcept;
+
+    // Open now, those being refused included.
     [[nodiscard]] std::size_t connections() const noexcept;
 
-    // Accepts no more, closes idle connections, lets started answers finish within their deadlines.
+    // Accepts no more and closes idle connections; answers under way end within their deadlines.
+    // The sources are called no more once this returns, but for requests already being read.
     void stop();
 
   private:
