@@ -42,14 +42,14 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
             at = bytes.size();
             break;
         }
-        if (reader_.at_boundary() && !shared_.ledger.empty() && bytes[at] != '>') {
+        if (reader_.at_boundary() && !shared_.ledger.empty()) {
             const Expect next = shared_.ledger.front().expect;
             if (next == Expect::local) {
                 show_until(at);
                 if (!add_local(to_client)) { break; }
                 continue;
             }
-            if (next == Expect::replaced) {
+            if (next == Expect::replaced && bytes[at] != '>') {
                 show_until(at);
                 hidden_ = true;
             }
