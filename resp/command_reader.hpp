@@ -56,7 +56,8 @@ class CommandReader {
     [[nodiscard]] std::uint32_t argument_count() const noexcept { return argc_; }
     // How many of them have their length announced in the head.
     [[nodiscard]] std::uint32_t arguments_announced() const noexcept { return announced_; }
-    // Bytes of all announced arguments, and of the largest one.
+    // Bytes of all announced arguments, where none counts for more than 2^48, and of the largest
+    // one.
     [[nodiscard]] std::uint64_t argument_bytes() const noexcept { return argument_bytes_; }
     [[nodiscard]] std::uint64_t largest_argument_bytes() const noexcept { return largest_bytes_; }
     // Argument `i` (0 = name) as far as it lies in the window; data() is null when it was not

@@ -11,8 +11,8 @@ from wire import Wire, encode
 
 PARSE_TRACE = os.environ.get("PARSE_TRACE_BIN", str(ROOT / "build/dev/tests/parse_trace"))
 SEED = int(os.environ.get("FRAMING_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-CASES = int(os.environ.get("FRAMING_CASES", "4000"))
-LARGEST_BULK = 512 << 20  # proto-max-bulk-len
+CASES = int(os.environ.get("FRAMING_CASES", "2000"))
+LARGEST_BULK = 512 << 20  # proto-max-bulk-len; what is sent beside it never adds up to a second one
 PROTOCOL_ERROR = b"-ERR Protocol error: "
 
 
@@ -86,8 +86,10 @@ def difference(trace, received, data):
         if not is_answer(reply, command):
             return f"command {number} is {command}, its reply {reply[:100]}"
     if trace["end"] == "malformed":
-        # A NUL may hide the end of the line that the server waits for.
-        due = (0, 1) if b"\0" in data[trace["settled"]:] else (1,)
+        # The server says so when it has found the line's end, which may not be there or stand behind a NUL; or after 64 KB.
+        rest = data[trace["settled"]:]
+        found = data.endswith(TAIL) and b"\0" not in rest or len(rest) > 1 << 16
+        due = (1,) if found else (0, 1)
     else:
         due = (1,) if opened and opened["bytes"] > LARGEST_BULK else (0,)
     return None if len(refused) in due else f"{refused} where the trace ends as {trace['end']}"
@@ -96,7 +98,7 @@ def difference(trace, received, data):
 # --- What is sent ---
 
 NUMBERS = (b"0", b"1", b"2", b"3", b"4", b"5", b"-0", b"-1", b"+1", b"01", b" 1", b"1 ", b"", b"?", b"10", b"4096",
-           b"4097", b"16384", b"536870912", b"536870913", b"2147483647", b"2147483648", b"4294967297",
+           b"4097", b"16384", b"536870913", b"2147483647", b"2147483648", b"4294967297",
            b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"99999999999999999999",
            b"-9223372036854775808", b"-9223372036854775809", b"1\0", b"1" * 22, b"0" * 30, b"0x1", b"1e3")
 SPECIAL = (b"\r", b"\n", b"\r\n", b"\n\r", b"$", b"*", b"*1", b"$4", b'"', b"'", b"\\", b"\\x", b"\0", b" ", b"\t",
@@ -108,8 +110,8 @@ TAIL = b"\r\nECHO tail\r\n" + encode("ECHO", "end") + b"PING\r\n"
 def text(dice):
     size = dice.choice((0, 1, 1, 2, 3, 8, 30, 100, 1000, 4096, 4097, 5000) if dice.random() < 0.2 else (0, 1, 2, 3, 8))
     if dice.random() < 0.3:
-        return b"".join(dice.choice(SPECIAL) for _ in range(size // 2))[:size]
-    return bytes(dice.choice(b"xyz0123 ") for _ in range(size))
+        return b"".join(dice.choices(SPECIAL, k=size))[:size]
+    return bytes(dice.choices(b"xyz0123 ", k=size))
 
 
 def command(dice):
@@ -118,9 +120,9 @@ def command(dice):
     if kind < 0.6:
         return encode(name, *(text(dice) for _ in range(dice.choice((0, 1, 1, 1, 2, 5)))))
     if kind < 0.65:
-        return encode(name, *(text(dice)[:20] for _ in range(300)))
+        return encode(name, *(dice.choices((b"", b"x", b"yy"), k=300)))
     if kind < 0.7:
-        return encode(b"ECHO", bytes(dice.randrange(256) for _ in range(dice.choice((16, 17000)))))
+        return encode(b"ECHO", dice.randbytes(dice.choice((16, 17000))))
     if kind < 0.8:
         return dice.choice((b"*0\r\n", b"*-1\r\n", b"\r\n", b"\n", b" \t\r\n", b"*0\rx", b"\x0b\r\n"))
     words = [name] + [dice.choice(QUOTES) % text(dice).replace(b"\n", b"") for _ in range(dice.randrange(3))]

@@ -1,24 +1,15 @@
-// Hands input to a parser in pieces: whole, cut in two at every place, and byte by byte.
+// Hands input to a test in pieces: whole, cut in two at every place, and byte by byte.
 #pragma once
+
+#include "tests/unit/resp/pieces.hpp"
 
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <gtest/gtest.h>
 
 namespace spillway::resp::test {
-
-using Pieces = std::vector<std::string_view>;
-
-inline Pieces byte_by_byte(std::string_view input) {
-    Pieces pieces;
-    for (std::size_t at = 0; at < input.size(); ++at) {
-        pieces.push_back(input.substr(at, 1));
-    }
-    return pieces;
-}
 
 // Calls `check` with each way to cut the input, until the first failure. Long inputs are cut in two
 // at some hundred places: around both ends and with a stride that meets every place modulo small
