@@ -114,7 +114,7 @@ constexpr CommandFacts unsubscribes(SubscriptionKind kind, KeyRange keys = {}) {
     return {.growth = freeing, .replies = Replies::unsubscribe, .subscription = kind, .keys = keys};
 }
 constexpr CommandFacts watches() {
-    return {.growth = ungated, .effect = watch, .keys = k1_on, .cost = each(130, 1, 1)};
+    return {.growth = ungated, .effect = watch, .keys = k1_on, .cost = each(220, 1, 1)};
 }
 
 struct Row {
@@ -124,7 +124,9 @@ struct Row {
 
 constexpr auto rows = std::to_array<Row>({
     // Strings
-    {"append getset psetex set setex setnx", grows(k1, flat(string_key))},
+    {"append getset setnx", grows(k1, flat(string_key))},
+    {"psetex setex", grows(k1, flat(string_key + ttl))},
+    {"set", grows(k1, flat(string_key + 20))},  // many give it a TTL
     {"decr decrby incr incrby incrbyfloat increx", grows(k1, flat(string_key))},
     {"mset msetnx", grows(pairs, each(string_key, 1, 2))},
     {"msetex", grows(count_at_1_pairs, each(string_key + ttl, 2, 2))},
@@ -169,7 +171,7 @@ constexpr auto rows = std::to_array<Row>({
     {"sintercard", plain(count_at_1)},
 
     // Sorted sets and places
-    {"zadd", grows(k1, each(110, 2, 2, small_key))},
+    {"zadd", grows(k1, each(118, 2, 2, small_key))},
     {"zincrby", grows(k1, flat(small_key + 110))},
     {"geoadd", grows(k1, each(110, 2, 3, small_key))},
     {"zdiffstore zinterstore zunionstore", knows_no_bound(k1_count_at_2)},
@@ -191,8 +193,8 @@ constexpr auto rows = std::to_array<Row>({
 
     // Streams: the 4.3 KB of a new stream's first node are not charged to every entry.
     {"xadd", grows(k1, flat(150))},
-    {"xgroup|create", grows(k2, flat(4'400))},
-    {"xgroup|createconsumer", grows(k2, flat(300))},
+    {"xgroup|create", grows(k2, flat(400))},
+    {"xgroup|createconsumer", grows(k2, flat(150))},
     {"xidmprecord xsetid", grows(k1, flat(100))},
     {"xreadgroup", slips_through(streams_from(4), flat(100))},
     {"xautoclaim xclaim", slips_through(k1, flat(100))},

@@ -146,14 +146,15 @@ class CommandOverlay {
         }
     }
 
-    // Before Redis 7.0 a container stood for all its subcommands.
+    // Before Redis 7.0 a container stood for all its subcommands. Its own flag is settled by now,
+    // since its id is the smaller one.
     [[nodiscard]] bool inherited_denyoom(const CommandInfo& command) const {
         if (command.container == no_command) {
             return false;
         }
         const CommandInfo& container = table_.commands_[command.container];
         const auto& listed = listed_subcommands_;
-        return container.live && container.denyoom &&
+        return container.denyoom &&
                std::find(listed.begin(), listed.end(), container.id) == listed.end();
     }
 

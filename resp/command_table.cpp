@@ -68,7 +68,7 @@ constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) noexcept {
     return hash ^ hash >> 32U;
 }
 
-// A folded name of 1 to 8 bytes, as nearly all names are: one word, never written to memory.
+// A folded name of up to 8 bytes, as nearly all names are: one word, never written to memory.
 class ShortName {
   public:
     ShortName(CommandId container, std::string_view name) noexcept
@@ -215,7 +215,7 @@ const CommandInfo* CommandTable::find_sub(const CommandInfo& container, std::str
 }
 
 const CommandInfo* CommandTable::lookup(CommandId container, std::string_view name) const noexcept {
-    if (name.empty() || name.size() > command_name_bytes_max) {
+    if (name.size() > command_name_bytes_max) {
         return nullptr;
     }
     if (name.size() <= word_bytes) {

@@ -250,6 +250,7 @@ TEST(StringBytesReached, FollowsTheOffset) {
     EXPECT_EQ(Sent("BITFIELD a SET u8 #10000000 1").reached(), 10'000'001U);
     EXPECT_EQ(Sent("BITFIELD a SET u8 #3 1 GET u8 #900 INCRBY i16 #2 1").reached(), 6U)
         << "the farthest write, and no read, counts";
+    EXPECT_EQ(Sent("BITFIELD a SET u8 100 1 SET u8 0 1").reached(), 14U);
     EXPECT_EQ(Sent("BITFIELD a OVERFLOW SAT GET u8 0 SET u8 80 1").reached(), 11U);
 }
 
@@ -273,17 +274,21 @@ TEST(StringBytesReached, DoesNotOverflow) {
     constexpr std::uint64_t max = std::numeric_limits<std::uint64_t>::max();
     EXPECT_EQ(Sent("SETRANGE a 9223372036854775807 x").reached(max), max - 1);
     EXPECT_EQ(Sent("SETBIT a 9223372036854775807 1").reached(), std::uint64_t{1} << 60U);
-    EXPECT_EQ(Sent("BITFIELD a SET i64 #9223372036854775807 1").reached(), 0U);
+    for (const char* encoding : {"i64", "u8", "i5"}) {
+        const std::string line = "BITFIELD a SET " + std::string(encoding);
+        EXPECT_EQ(Sent(line + " #9223372036854775807 1").reached(), 0U) << encoding;
+    }
     EXPECT_EQ(
         Sent("BITFIELD a SET i64 #144115188075855871 1").reached(), ((std::uint64_t{1} << 63U)) / 8
     );
 }
 
 TEST(OverheadBytes, CountsElements) {
-    EXPECT_EQ(Sent("SET a 1").overhead(), 100U);
+    EXPECT_EQ(Sent("SET a 1").overhead(), 120U);
     EXPECT_EQ(Sent("MSET a 1 b 2 c 3").overhead(), 300U);
     EXPECT_EQ(Sent("MSET a 1 b").overhead(), 200U) << "half an element counts as one";
     EXPECT_EQ(Sent("MSET").overhead(), 0U);
+    EXPECT_EQ(Sent("RPUSH").overhead(), 200U);
     EXPECT_EQ(Sent("RPUSH a x y").overhead(), 200U + 2 * 12U);
     EXPECT_EQ(Sent("GET a").overhead(), 0U);
     constexpr std::uint64_t many = std::numeric_limits<std::int32_t>::max();

@@ -287,7 +287,10 @@ TEST(CommandFacts, TellWhichCommandsAreNotAnsweredOnce) {
 }
 
 TEST(CommandFacts, ChargeWhatWasMeasured) {
-    EXPECT_EQ(known("set").cost.per_command, 100);
+    EXPECT_EQ(known("set").cost.per_command, 120);
+    EXPECT_EQ(known("setnx").cost.per_command, 100);
+    EXPECT_EQ(known("setex").cost.per_command, 156) << "with an entry among the expires";
+    EXPECT_EQ(known("watch").cost.per_element, 220);
     EXPECT_EQ(known("mset").cost.per_command, 0);
     EXPECT_EQ(known("mset").cost.per_element, 100);
     EXPECT_EQ(known("mset").cost.element_stride, 2);

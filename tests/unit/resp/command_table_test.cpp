@@ -112,6 +112,23 @@ TEST(CommandTable, DoesNotFindWhatDiffersInOneByte) {
     }
 }
 
+TEST(CommandTable, DoesNotFindNamesThatOnlyHashAlike) {
+    const CommandTable table;
+    // About seven of two million names meet the slot and the sixteen bits of another one.
+    for (const std::string& prefix : {std::string(), std::string("SUBCOMMAND")}) {
+        std::string name = prefix + "AAAAAA";
+        for (int i = 0; i < 2'000'000; ++i) {
+            std::size_t at = name.size() - 1;
+            while (name[at] == 'Z') {
+                name[at--] = 'A';
+            }
+            ++name[at];
+            const CommandInfo* found = table.find(name);
+            ASSERT_TRUE(found == nullptr || found->name() == name) << name;
+        }
+    }
+}
+
 TEST(CommandTable, DoesNotFindNamesOfNoUsableLength) {
     const CommandTable table;
     EXPECT_EQ(table.find(""), nullptr);
@@ -327,9 +344,11 @@ TEST(Overlay, SkipsAndCountsWhatItCannotRead) {
     Reply short_entry{.type = ReplyType::array};
     short_entry.elements = {test::text("set"), test::integer(-3)};
     Reply odd_name = entry("set", flags({"denyoom"}));
-    odd_name.elements[test::name_at] = test::integer(7);
+    odd_name.elements[test::name_at] = {.type = ReplyType::error, .text = "set"};
     Reply odd_flags = entry("append", flags({}));
     odd_flags.elements[test::flags_at] = test::integer(7);
+    Reply odd_type = entry("append", flags({}));
+    odd_type.type = ReplyType::map;
 
     const CommandTable table = overlay(
         CommandTable(),
@@ -338,6 +357,7 @@ TEST(Overlay, SkipsAndCountsWhatItCannotRead) {
              short_entry,
              odd_name,
              odd_flags,
+             odd_type,
              Reply{},
              test::text("set"),
              entry("", flags({})),
@@ -345,13 +365,14 @@ TEST(Overlay, SkipsAndCountsWhatItCannotRead) {
              entry("two words", flags({})),
              entry("b|r", flags({})),
              entry("new\nline", flags({})),
+             entry("de\x7flete", flags({})),
              entry("z\xc3\xa9ro", flags({})),
              entry(longest, flags({})),
              entry_with_subcommands("box", flags({}), {entry(sub_too_long, flags({})), Reply{}})}
         )
     );
     EXPECT_EQ(table.overlay_counts().taken, 3U);
-    EXPECT_EQ(table.overlay_counts().skipped, 13U);
+    EXPECT_EQ(table.overlay_counts().skipped, 15U);
     EXPECT_EQ(known(table, longest).name(), upper(longest));
     EXPECT_FALSE(known(table, "box").has_subcommands);
 }
@@ -363,6 +384,8 @@ TEST(Overlay, TakesNoKeyPositionsThatCannotBe) {
           {1, -1, 0},
           {1, -1, -1},
           {128, 128, 1},
+          {200, -1, 1},
+          {1, -1, 200},
           {1, 1000, 1},
           {1, -1000, 1}}) {
         const CommandTable table = overlay(
@@ -436,13 +459,17 @@ TEST(Overlay, ChangesNothingWithoutAUsableEntry) {
 TEST(Overlay, OfAnotherServerKeepsIdsButNotFlags) {
     const CommandTable first = overlay(
         CommandTable(),
-        list_of({entry("json.set", flags({"write", "denyoom"})), entry("set", flags({"denyoom"}))})
+        list_of(
+            {entry("json.set", flags({"write", "denyoom", "movablekeys"})),
+             entry("set", flags({"denyoom"}))}
+        )
     );
     const CommandTable second = overlay(first, test::command_reply());
     const CommandInfo& gone = known(second, "json.set");
     EXPECT_EQ(gone.id, known(first, "json.set").id);
     EXPECT_FALSE(gone.live);
     EXPECT_FALSE(gone.denyoom);
+    EXPECT_FALSE(gone.movable_keys);
     EXPECT_EQ(known(second, "set").id, known(first, "set").id);
     EXPECT_EQ(second.overlay_counts().taken, 366U);
 }
