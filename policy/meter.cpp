@@ -13,11 +13,12 @@ constexpr double growing_above = 0.10;
 // Keys with a TTL may be smaller than the average key: only this share of their estimate is relied upon.
 constexpr double volatile_safety = 0.5;
 constexpr double all_keys_share = 0.95;
-// Evidence that changes the learned ratio by about two thirds, and the least that is looked at.
-constexpr std::int64_t learn_bytes_min = 64 * 1024;
-constexpr std::int64_t learn_bytes_max = 4 * 1024 * 1024;
-constexpr std::int64_t learn_bytes_probing = 32 * 1024;
-constexpr std::int64_t evidence_bytes_min = 8 * 1024;
+// Evidence fades with what comes after it; this much is remembered, less of it while probes must decide quickly.
+constexpr double evidence_bytes_max = 4.0 * 1024 * 1024;
+constexpr double evidence_kept_by_probe = 0.7;
+constexpr double evidence_kept_by_pause = 0.25;
+// Noise of used_memory from one sample to the next: buffers of connections, mostly.
+constexpr double noise_bytes = 64.0 * 1024;
 constexpr std::int64_t probe_bytes_min = 16 * 1024;
 constexpr std::int64_t probe_bytes_max = 256 * 1024;
 constexpr Nanos probe_interval = 100 * millisecond;
@@ -62,10 +63,8 @@ std::int64_t Meter::evictable_bytes(const MemorySample& sample, EvictionFamily f
 
 void Meter::forget() {
     has_last_ = false;
-    ratio_known_ = false;
     growing_ = false;
-    ratio_ = 0;
-    learn_estimated_ = learn_gained_ = 0;
+    sum_estimated_ = sum_gained_ = 0;
     foreign_bytes_per_s_ = 0;
     evictable_disproved_ = false;
     trend_count_ = trend_next_ = 0;
@@ -144,18 +143,26 @@ void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
     foreign_bytes_per_s_ += std::min(1.0, elapsed / 0.5) * (foreign - foreign_bytes_per_s_);
 
     if (estimated <= 0) { return; }
-    learn_estimated_ += estimated;
-    learn_gained_ += gained;
-    if (learn_estimated_ < evidence_bytes_min) { return; }
-    const auto evidence = static_cast<double>(learn_estimated_);
-    const double seen = std::clamp(static_cast<double>(learn_gained_) / evidence, -0.5, 1.5);
-    const std::int64_t half = probing_ ? learn_bytes_probing : std::clamp(state.ceiling / 256, learn_bytes_min, learn_bytes_max);
-    const double weight = ratio_known_ ? evidence / (evidence + static_cast<double>(half)) : 1.0;
-    ratio_ = std::clamp(ratio_ + weight * (seen - ratio_), 0.0, 1.5);
-    ratio_known_ = true;
-    if (ratio_ <= steady_below) { growing_ = false; }
-    if (ratio_ >= growing_above) { growing_ = true; }
-    learn_estimated_ = learn_gained_ = 0;
+    const auto evidence = static_cast<double>(estimated);
+    const double kept = probing_ ? evidence_kept_by_probe : evidence_bytes_max / (evidence_bytes_max + evidence);
+    sum_estimated_ = sum_estimated_ * kept + evidence;
+    sum_gained_ = sum_gained_ * kept + std::clamp(static_cast<double>(gained), -0.5 * evidence - noise_bytes, 1.5 * evidence + noise_bytes);
+    judge_load(state.ceiling);
+}
+
+// A load that was taken for steady and was not has used up part of the doubt in its favour.
+void Meter::judge_load(std::int64_t ceiling) {
+    const double doubt = std::min(allowance_bytes_, static_cast<double>(ceiling) / 64);
+    if (sum_gained_ >= growing_above * sum_estimated_ + doubt) {
+        if (!growing_ && last_.state >= GuardState::reserve) { allowance_bytes_ /= 2; }
+        growing_ = true;
+    } else if (sum_gained_ <= steady_below * sum_estimated_ + doubt) {
+        growing_ = false;
+    }
+}
+
+double Meter::ratio() const noexcept {
+    return sum_estimated_ <= 0 ? 0.0 : std::clamp(sum_gained_ / sum_estimated_, 0.0, 1.5);
 }
 
 void Meter::follow_trend(MemoryState& state) {
@@ -171,7 +178,7 @@ void Meter::follow_trend(MemoryState& state) {
         const Trend& candidate = trend_[i];
         if (point.at - candidate.at <= trend_window && candidate.at < oldest.at) { oldest = candidate; }
     }
-    state.learned_ratio = ratio_;
+    state.learned_ratio = ratio();
     state.foreign_growth_bytes_per_s = foreign_bytes_per_s_;
     const double elapsed = seconds(point.at - oldest.at);
     if (elapsed <= 0.05) { return; }
@@ -229,7 +236,7 @@ Grant Meter::grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_
 std::int64_t Meter::paced_bytes(double forecast, double shed, std::int64_t open_left, Nanos now) const {
     const double left = std::max(shed - forecast, 0.0);
     if (settings_.horizon <= 0) { return static_cast<std::int64_t>(left); }
-    const double rate = left / seconds(settings_.horizon) / std::max(ratio_, steady_below);
+    const double rate = left / seconds(settings_.horizon) / std::max(ratio(), steady_below);
     const double elapsed = std::min(seconds(now - granted_at_), 1.0);
     const double carried = std::clamp(static_cast<double>(open_left), 0.0, rate * seconds(carry_max));
     return static_cast<std::int64_t>(std::min(left, rate * elapsed + carried));
@@ -238,7 +245,7 @@ std::int64_t Meter::paced_bytes(double forecast, double shed, std::int64_t open_
 // While all are refused nothing would be learned: a little is let through now and then.
 std::int64_t Meter::probe_bytes(std::int64_t reserve, Nanos now) {
     const std::int64_t bytes = std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max);
-    const double gain = static_cast<double>(bytes) * ratio_;
+    const double gain = static_cast<double>(bytes) * ratio();
     if (gain > probe_gain_left_ || now - probed_at_ < probe_interval) { return 0; }
     probed_at_ = now;
     probe_gain_left_ -= gain;
@@ -256,8 +263,11 @@ void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos 
     if (settled < ceiling * settings_.shed_at) {
         probe_gain_left_ = reserve / 4;
         probe_refilled_at_ = now;
+        allowance_bytes_ = noise_bytes;
     } else if (newly_refused && now - refused_at_ > demand_pause) {
         probe_gain_left_ = std::max(probe_gain_left_, left / 8);
+        sum_estimated_ *= evidence_kept_by_pause;
+        sum_gained_ *= evidence_kept_by_pause;
     } else if (now - probe_refilled_at_ > trickle_interval) {
         probe_gain_left_ += std::min(reserve, left) / 64;
         probe_refilled_at_ = now;

@@ -62,8 +62,10 @@ private:
 
     [[nodiscard]] std::string_view blind_reason(const MemorySample& sample) const;
     [[nodiscard]] std::int64_t evictable_bytes(const MemorySample& sample, EvictionFamily family);
-    [[nodiscard]] bool steady() const noexcept { return !ratio_known_ || !growing_; }
+    [[nodiscard]] bool steady() const noexcept { return !growing_; }
+    [[nodiscard]] double ratio() const noexcept;
     void forget();
+    void judge_load(std::int64_t ceiling);
     void learn(const MemoryState& state, const TrafficCounters& at_ask);
     void follow_trend(MemoryState& state);
     [[nodiscard]] Grant grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now);
@@ -77,11 +79,12 @@ private:
     TrafficCounters last_at_ask_;
     bool has_last_ = false;
 
-    double ratio_ = 0;          // learned bytes gained per byte estimated
-    bool ratio_known_ = false;  // nothing learned yet counts as steady
-    bool growing_ = false;      // with hysteresis on ratio_
-    std::int64_t learn_estimated_ = 0;  // evidence gathered until it is enough to learn from
-    std::int64_t learn_gained_ = 0;
+    // What was learned of the load: estimates and gains, older evidence fading. Gains carry the noise of used_memory, so
+    // little evidence decides nothing: `allowance_` bytes of gain are not held against a load.
+    double sum_estimated_ = 0;
+    double sum_gained_ = 0;
+    double allowance_bytes_ = 64 * 1024;
+    bool growing_ = false;  // with hysteresis; a load of which nothing is known counts as steady
     double foreign_bytes_per_s_ = 0;
     Nanos granted_at_ = 0;
     Nanos probed_at_ = 0;

@@ -1,0 +1,120 @@
+// The table of verdicts in each zone, for each priority.
+#include "policy/guard.hpp"
+
+#include <gtest/gtest.h>
+
+namespace spillway::policy {
+namespace {
+
+constexpr std::int64_t mib = 1 << 20;
+constexpr Cost small{.charge = 2000, .lasting = 2000, .large = false};
+
+class GuardTest : public testing::Test {
+protected:
+    void sample(GuardState state, bool steady, Grant grant, EvictionFamily family = EvictionFamily::noeviction) {
+        pool.freeze();
+        pool.grant(grant);
+        guard.publish({.state = state, .family = family, .steady = steady, .ceiling = 64 * mib, .counted = counted, .evictable = evictable});
+    }
+    void starve() { sample(GuardState::paced, false, {.open = 0, .room = 6 * mib, .reserve = 2 * mib}); }
+    void shut() { sample(GuardState::reserve, false, {.open = 0, .room = mib, .reserve = mib}); }
+    Judgement judge(const Cost& cost, Priority priority, Nanos now = second) { return guard.judge(cost, 1000, priority, now, waiting); }
+
+    CreditPool pool;
+    TrafficCells cells;
+    GuardSettings settings;
+    Guard guard{pool, cells, settings};
+    Waiting waiting;
+    std::int64_t counted = 60 * mib;
+    std::int64_t evictable = 0;
+};
+
+TEST_F(GuardTest, PlentyIsASubtraction) {
+    sample(GuardState::plenty, true, {.open = 40 * mib, .room = 50 * mib, .reserve = 2 * mib});
+    EXPECT_TRUE(guard.quick(small));
+    EXPECT_GE(cells.charged.load(), small.charge);
+    EXPECT_LT(cells.charged.load(), 2 * mib) << "a shard holds one lot, not all";
+}
+
+TEST_F(GuardTest, WhatWasNotSpentGoesBackWithTheNextSample) {
+    sample(GuardState::plenty, true, {.open = 40 * mib, .room = 50 * mib, .reserve = 0});
+    ASSERT_TRUE(guard.quick(small));
+    starve();
+    EXPECT_EQ(cells.charged.load(), small.charge);
+    EXPECT_FALSE(guard.quick(small));
+}
+
+TEST_F(GuardTest, PacedWaitsThenPassesNormalAndRefusesSheddable) {
+    starve();
+    EXPECT_EQ(judge(small, Priority::critical).verdict, Verdict::pass);
+    EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::hold);
+    EXPECT_TRUE(guard.take_sample_wish());
+    EXPECT_EQ(judge(small, Priority::normal, second + 249 * millisecond).verdict, Verdict::hold);
+    EXPECT_EQ(judge(small, Priority::sheddable, second + 250 * millisecond).verdict, Verdict::refuse);
+    EXPECT_EQ(judge(small, Priority::normal, second + 250 * millisecond).verdict, Verdict::pass);
+}
+
+TEST_F(GuardTest, HoldMaxBoundsTheConnectionNotTheCommand) {
+    starve();
+    ASSERT_EQ(judge(small, Priority::normal).verdict, Verdict::hold);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(judge(small, Priority::normal, second + 250 * millisecond).verdict, Verdict::pass) << "the pipeline has waited once";
+    }
+}
+
+TEST_F(GuardTest, EvenAfterItsWaitANormalWriteDoesNotTouchTheReserve) {
+    sample(GuardState::paced, false, {.open = 0, .room = 2 * mib + 100, .reserve = 2 * mib});
+    ASSERT_EQ(judge(small, Priority::normal).verdict, Verdict::hold);
+    EXPECT_EQ(judge(small, Priority::normal, 2 * second).verdict, Verdict::refuse);
+}
+
+TEST_F(GuardTest, GrowthInTheReserveIsForCriticalCommandsAlone) {
+    shut();
+    EXPECT_EQ(judge(small, Priority::critical).verdict, Verdict::pass);
+    EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::refuse);
+    EXPECT_EQ(judge(small, Priority::sheddable).verdict, Verdict::refuse);
+    EXPECT_EQ(waiting.since, 0) << "a refusal here costs no waiting";
+}
+
+TEST_F(GuardTest, ASteadyLoadPassesInTheReserve) {
+    sample(GuardState::reserve, true, {.open = mib / 2, .room = mib, .reserve = 100'000});
+    EXPECT_TRUE(guard.quick(small));
+}
+
+TEST_F(GuardTest, BlindAndOffPassEverything) {
+    settings.write_max_bytes = 10;
+    guard.change(settings);
+    for (const GuardState state : {GuardState::blind, GuardState::off}) {
+        sample(state, false, {});
+        EXPECT_EQ(judge({.charge = 500 * mib, .lasting = 500 * mib, .large = true}, Priority::sheddable).verdict, Verdict::pass);
+    }
+}
+
+TEST_F(GuardTest, AWriteLargerThanTheRoomIsRefusedWhoeverSendsIt) {
+    sample(GuardState::plenty, true, {.open = 20 * mib, .room = 30 * mib, .reserve = 2 * mib});
+    const Cost large{.charge = 31 * mib, .lasting = 15 * mib, .large = true};
+    EXPECT_FALSE(guard.quick(large));
+    EXPECT_EQ(judge(large, Priority::critical).verdict, Verdict::refuse);
+    EXPECT_EQ(judge(large, Priority::normal).cause, Cause::oversized_write);
+    const Cost fits{.charge = 19 * mib, .lasting = 8 * mib, .large = true};
+    EXPECT_EQ(judge(fits, Priority::normal).verdict, Verdict::pass);
+}
+
+TEST_F(GuardTest, WriteMaxHoldsInEveryZone) {
+    settings.write_max_bytes = 900;
+    guard.change(settings);
+    sample(GuardState::plenty, true, {.open = 20 * mib, .room = 30 * mib, .reserve = 0});
+    EXPECT_FALSE(guard.quick(small));
+    EXPECT_EQ(judge(small, Priority::critical).cause, Cause::write_max);
+}
+
+TEST_F(GuardTest, OneWriteMayNotPushOutHalfOfACache) {
+    counted = 64 * mib;
+    evictable = 60 * mib;
+    sample(GuardState::plenty, true, {.open = 50 * mib, .room = 60 * mib, .reserve = 0}, EvictionFamily::all_keys);
+    EXPECT_EQ(judge({.charge = 31 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).cause, Cause::evict_max);
+    EXPECT_EQ(judge({.charge = 29 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).verdict, Verdict::pass);
+}
+
+}  // namespace
+}  // namespace spillway::policy
