@@ -51,10 +51,7 @@ constexpr std::array section_table = {
     Section{.path = "guard", .help = "What keeps writes from running the backend out of memory."},
     Section{
         .path = "guard.rule",
-        .help =
-            "Priorities: the first rule that matches a command decides; without one it is normal. "
-            "Fields left out match anything, those given must all match, and any key of a command "
-            "counts.",
+        .help = "Priorities: the first rule that matches decides. Fields left out match anything.",
         .count = [](const Config& c) { return c.guard.rules.size(); },
         .resize = [](Config& c, std::size_t count) { c.guard.rules.assign(count, Rule{}); },
         .count_max = rules_max,
@@ -70,26 +67,24 @@ constexpr std::array key_table = {
         .field = [](Config& c, std::size_t) -> Field { return &c.workers; },
         .range = {.least = 0, .most = 1024}, .reload = Reload::restart,
         .help =
-            "Threads that serve clients, 0 = one per core: set it to leave cores to a Redis on "
-            "the same host."},
+            "Threads that serve clients, 0 = one per core: set it to leave cores to a Redis "
+            "on the same host."},
     Key{.section = "", .name = "drain_timeout",
         .field = [](Config& c, std::size_t) -> Field { return &c.drain_timeout; },
         .range = from_to(0s, 24h),
-        .help =
-            "How long clients may finish after SIGTERM: raise it for long blocking commands, keep "
-            "it under the supervisor's own limit."},
+        .help = "How long clients may finish after SIGTERM: raise it for long blocking commands."},
 
     Key{.section = "listener", .name = "address",
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).address; },
         .reload = Reload::restart,
         .help =
-            "Where to listen: 0.0.0.0 and [::] serve other hosts, unix:/path serves this one "
-            "without TCP, port 0 lets the kernel choose."},
+            "Where to listen: 0.0.0.0 or [::] for other hosts, unix:/path for this one; port "
+            "0 = any free one."},
     Key{.section = "listener", .name = "max_clients",
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).max_clients; },
         .range = {.least = 1, .most = 1'000'000}, .reload = Reload::new_connections,
         .help =
-            "Clients served at once: keep it below the backend's maxclients, since each has a "
+            "Clients served at once: keep it below the backend's maxclients; each has a "
             "connection there."},
     Key{.section = "listener", .name = "tls",
         .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
@@ -99,21 +94,21 @@ constexpr std::array key_table = {
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).proxy_protocol; },
         .reload = Reload::new_connections,
         .help =
-            R"(For a load balancer in front that announces the real client; only "off" is supported )"
-            "yet."},
+            R"(For a load balancer in front that announces the real client; only "off" is )"
+            "supported yet."},
 
     Key{.section = "backend", .name = "url",
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.url; },
         .reload = Reload::new_connections,
         .help =
-            "The Redis to protect, redis://host:port or unix:///path; user:password@ in it serves "
-            "the monitor alone, clients authenticate themselves."},
+            "The Redis to protect; user:password@ in it serves the monitor alone, clients "
+            "authenticate themselves."},
     Key{.section = "backend", .name = "connect_timeout",
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.connect_timeout; },
         .range = from_to(1ms, 5min), .reload = Reload::new_connections,
         .help =
-            "How long a connection to the backend may take: raise it across regions, lower it to "
-            "fail fast."},
+            "How long a connection to the backend may take: raise it across regions, lower it "
+            "to fail fast."},
     Key{.section = "backend", .name = "tls",
         .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
         .reload = Reload::new_connections,
@@ -122,29 +117,27 @@ constexpr std::array key_table = {
     Key{.section = "monitor", .name = "user",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.user; },
         .help =
-            "An ACL user of the monitor's own, with no more rights than it needs; empty = the one "
-            "in backend.url."},
+            "An ACL user of the monitor's own, with the least rights; empty = the one in "
+            "backend.url."},
     Key{.section = "monitor", .name = "password_file",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.password_file; },
         .help =
-            "File whose one line is the monitor's password, to keep it out of this one; empty = "
-            "the one in backend.url."},
+            "File with the monitor's password on its one line; empty = the one in "
+            "backend.url."},
     Key{.section = "monitor", .name = "interval",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.interval; },
         .range = from_to(10ms, 10s),
         .help =
-            "How often memory is read; adapts to be faster near the ceiling and slower when idle: "
-            "lower it for faster bursts, raise it for less load."},
+            "How often memory is read, faster near the ceiling and slower when idle: lower it "
+            "for steep bursts."},
     Key{.section = "monitor", .name = "ceiling",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.ceiling; },
         .range = {.least = 1},
-        .help =
-            R"(The memory limit, for services that hide maxmemory; "auto" asks the backend.)"},
+        .help = R"(The memory limit, for services that hide maxmemory; "auto" asks the backend.)"},
     Key{.section = "monitor", .name = "policy",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.policy; },
         .values = eviction_policies,
-        .help =
-            R"(The eviction policy, for services that hide it; "auto" asks the backend.)"},
+        .help = R"(The eviction policy, for services that hide it; "auto" asks the backend.)"},
 
     Key{.section = "guard", .name = "mode",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.mode; },
@@ -155,20 +148,20 @@ constexpr std::array key_table = {
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.throttle_at; },
         .range = positive_share,
         .help =
-            "Share of the effective ceiling at which growth is paced: lower it when bursts are "
-            "steep."},
+            "Share of the effective ceiling at which growth is paced: lower it when bursts "
+            "are steep."},
     Key{.section = "guard", .name = "shed_at",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.shed_at; },
         .range = positive_share,
         .help =
-            "Share at which normal growth is refused; what is above is kept for critical "
-            "commands: lower it to keep more for them."},
+            "Share at which normal growth is refused: lower it to keep more for critical "
+            "commands."},
     Key{.section = "guard", .name = "horizon",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.horizon; },
         .range = from_to(0s, 1h),
         .help =
-            "Pace growth so that the ceiling stays at least this far away, 0s = do not pace: "
-            "raise it to give consumers or people more time."},
+            "Pace growth so that the ceiling stays this far away, 0s = do not: raise it to "
+            "win time."},
     Key{.section = "guard", .name = "hold_max",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.hold_max; },
         .range = from_to(0s, 10s),
@@ -178,28 +171,27 @@ constexpr std::array key_table = {
     Key{.section = "guard", .name = "write_max",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.write_max; },
         .help =
-            "Refuse a single write larger than this, 0 = only by head-room: set it to stop huge "
-            "values by mistake."},
+            "Refuse a single write larger than this, 0 = only by head-room: stops huge values "
+            "by mistake."},
     Key{.section = "guard", .name = "evict_max",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.evict_max; },
         .range = share,
         .help =
-            "Under allkeys-*, refuse one write that would push out more than this share of the "
-            "data: lower it to protect a cache from a giant value."},
+            "Under allkeys-*, refuse one write that would push out more than this share: "
+            "protects a cache."},
     Key{.section = "guard", .name = "spool_client",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_client; },
         .help =
-            "Replies held here, not in Redis, for a client that reads slowly: raise it for large "
-            "replies to slow readers."},
+            "Replies held here, not in Redis, for a client that reads slowly: raise it for "
+            "very large replies."},
     Key{.section = "guard", .name = "spool_total",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_total; },
-        .help =
-            "The same for all clients together: what this process may take for it."},
+        .help = "The same for all clients together: what this process may take for it."},
     Key{.section = "guard", .name = "spool_overflow",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.spool_overflow; },
         .help =
-            "Past those bounds cut the client off, or push back and let Redis buffer as it would "
-            "without us."},
+            "Past those bounds cut the client off, or push back and let Redis buffer as it "
+            "would without us."},
     Key{.section = "guard", .name = "stale_after",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.stale_after; },
         .range = from_to(200ms, 1min),
@@ -209,8 +201,8 @@ constexpr std::array key_table = {
     Key{.section = "guard", .name = "retry_oom",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.retry_oom; },
         .help =
-            "Hold and retry a write that the backend refused and that provably did not run: for "
-            "clients that cannot retry."},
+            "Hold and retry a refused write that provably did not run: for clients that "
+            "cannot retry."},
 
     Key{.section = "guard.rule", .name = "name",
         .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).name; },
@@ -232,25 +224,25 @@ constexpr std::array key_table = {
     Key{.section = "guard.rule", .name = "priority",
         .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).priority; },
         .help =
-            R"("critical" for what must work when memory is short, such as consumers that drain a )"
-            R"(queue; "sheddable" for what goes first.)"},
+            R"("critical" for what must work when memory is short, such as consumers; )"
+            R"("sheddable" goes first.)"},
 
     Key{.section = "diagnosis", .name = "annotate_replies",
         .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.annotate_replies; },
         .help =
-            "Append cause and policy to the backend's OOM replies: for applications whose logs "
-            "should tell why."},
+            "Append cause and policy to the backend's OOM replies: for applications whose "
+            "logs should tell why."},
     Key{.section = "diagnosis", .name = "sample",
         .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.sample; },
         .help =
-            "Sample a bounded number of keys when an incident opens: turn it off where the "
-            "monitor may not read keys."},
+            "Sample a few keys when an incident opens: turn it off where the monitor may not "
+            "read keys."},
     Key{.section = "diagnosis", .name = "sample_budget",
         .field = [](Config& c, std::size_t) -> Field { return &c.diagnosis.sample_budget; },
         .range = from_to(0s, 1s),
         .help =
-            "Server time a second that sampling may cost: lower it for a backend that is short of "
-            "CPU."},
+            "Server time a second that sampling may cost: lower it for a backend that is "
+            "short of CPU."},
 
     Key{.section = "log", .name = "format",
         .field = [](Config& c, std::size_t) -> Field { return &c.log.format; },
@@ -259,24 +251,23 @@ constexpr std::array key_table = {
     Key{.section = "log", .name = "level",
         .field = [](Config& c, std::size_t) -> Field { return &c.log.level; },
         .help =
-            R"(The least level that is written: "debug" to follow connections, "warn" for trouble )"
-            "only."},
+            R"(The least level that is written: "debug" to follow connections, "warn" for )"
+            "trouble only."},
     Key{.section = "log", .name = "file",
         .field = [](Config& c, std::size_t) -> Field { return &c.log.file; },
         .reload = Reload::restart,
-        .help =
-            "File to append to; empty = standard error, which systemd and containers collect."},
+        .help = "File to append to; empty = standard error, which systemd and containers collect."},
     Key{.section = "log", .name = "keys",
         .field = [](Config& c, std::size_t) -> Field { return &c.log.keys; },
         .help =
-            R"(How keys appear: "pattern" masks digits and ids; choose "hash" or "none" where key )"
+            R"(How keys appear: "pattern" masks digits and ids; "hash" or "none" where key )"
             "names are private."},
 
     Key{.section = "admin", .name = "address",
         .field = [](Config& c, std::size_t) -> Field { return &c.admin.address; },
         .reload = Reload::restart,
         .help =
-            "Where to serve metrics, health and incidents; another host can reach it only off "
+            "Where to serve metrics, health and incidents: other hosts reach it only off "
             "loopback."},
     Key{.section = "admin", .name = "token",
         .field = [](Config& c, std::size_t) -> Field { return &c.admin.token; },
