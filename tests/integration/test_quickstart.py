@@ -32,11 +32,13 @@ class QuickstartTest(unittest.TestCase):
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SHOW_S)
 
     def processes(self):
-        """Pids of what was started under this test's temporary directory."""
+        """Pids of what works in this test's directory, or was told to keep its files there."""
         wanted, found = f"TMPDIR={self.directory}".encode(), []
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
+                # Redis writes its title over its environment, so that only its folder tells.
+                if entry.name.isdigit() and (os.readlink(entry / "cwd").startswith(self.directory) or
+                                             wanted in (entry / "environ").read_bytes().split(b"\0")):
                     found.append(int(entry.name))
             except OSError:
                 continue  # it has ended, or belongs to another user
