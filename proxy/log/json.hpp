@@ -6,30 +6,19 @@
 #include "policy/growth_ledger.hpp"
 #include "policy/incident.hpp"
 #include "policy/memory_state.hpp"
+#include "proxy/log/encode.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 
 namespace spillway::log {
-
-// Any bytes as valid UTF-8: what is not becomes \xHH.
-[[nodiscard]] boost::json::string text_json(std::string_view bytes);
-
-// One line without its end. Numbers as a person writes them (0.95, not 9.5E-1); what is not finite
-// becomes null.
-[[nodiscard]] std::string to_line(const boost::json::value& value);
-
-// "2026-07-30T12:34:56.789Z"
-[[nodiscard]] std::string time_text(std::int64_t unix_ms);
 
 // `sample_age_ms` below 0 = never sampled, shown as null. Bytes that the server does not say are
 // null.
@@ -58,6 +47,11 @@ struct DoctorReport {
     std::vector<std::string> unavailable;  // what could not be read, and why
 };
 [[nodiscard]] boost::json::object doctor_json(const DoctorReport& report);
+
+// The fields of an `oom` or `refused` record, from `origin` on. `incident_id` empty = null.
+[[nodiscard]] boost::json::object report_fields(
+    const policy::Report& report, const std::string& incident_id, std::uint64_t suppressed
+);
 
 // GET /api/v1/incidents/ID, and with all of them {"incidents": […]}.
 [[nodiscard]] boost::json::object incident_json(const policy::Incident& incident);

@@ -59,6 +59,8 @@ class Logger {
     [[nodiscard]] std::uint64_t lost_lines() const noexcept;
 
   private:
+    void write_line(const Line& line);
+
     struct Machinery;
     std::unique_ptr<Machinery> machinery_;
 };

@@ -94,8 +94,8 @@ struct Note {
 struct Line {
     Level level = Level::info;
     std::string_view event;  // of static life
-    std::string message;
-    boost::json::object fields;
+    std::string message;     // says it all to a person
+    boost::json::object fields{};
 };
 
 [[nodiscard]] Line line_of(const Started& record);
