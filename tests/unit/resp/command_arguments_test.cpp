@@ -230,6 +230,12 @@ TEST(MayGrow, IsTrueWhileTheArgumentsLeaveItOpen) {
     EXPECT_TRUE(Sent("SORT a ? ?").may_grow());
     EXPECT_TRUE(Sent("SORT a BY ?").may_grow());
     EXPECT_TRUE(Sent("BITFIELD a GET u8 0 ? u8 0 1").may_grow());
+    std::string fields = "BITFIELD a";
+    for (std::size_t i = 0; i < arguments_searched_max / 3; ++i) {
+        fields += " GET u8 0";
+    }
+    EXPECT_FALSE(Sent(fields).may_grow());
+    EXPECT_TRUE(Sent(fields + " GET u8 0").may_grow()) << "beyond what is read";
     std::string endless = "SORT a";
     for (std::size_t i = 0; i < arguments_searched_max; ++i) {
         endless += " ALPHA";
