@@ -10,8 +10,9 @@
 #include <string_view>
 
 // The functions below take `arg_at(index)`, which answers an argument's text (0 is the command's
-// name), or a view with a null data() where the head did not keep it. They ask for a bounded number
-// of arguments, whatever `argc` says.
+// name), or a view with a null data() where the head does not hold all of it: a part of an argument
+// must not be taken for the whole. They ask for a bounded number of arguments, whatever `argc`
+// says.
 
 namespace spillway::resp {
 
