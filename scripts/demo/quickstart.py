@@ -206,6 +206,15 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def say_last(screen: Screen, text: str) -> None:
+    """How it ended, if there is still somebody to read it."""
+    try:
+        screen.line()
+        screen.line(f"quickstart: {text}")
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str]) -> int:
     options = options_of(arguments)
     sys.stdout.reconfigure(errors="replace")
@@ -222,16 +231,13 @@ def main(arguments: list[str]) -> int:
                 tried_out = True
                 watch(redis, spillway)
     except Stopped as stopped:
-        screen.line()
-        screen.line("quickstart: stopped; Redis and Spillway are gone, and so are their files")
+        say_last(screen, "stopped; Redis and Spillway are gone, and so are their files")
         return 0 if tried_out else 128 + stopped.signum
-    except BrokenPipeError:
-        # Whoever read this text is gone, or one of the servers is: there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Failure as failure:
+        say_last(screen, str(failure))
         return 1
-    except (Failure, OSError) as failure:
-        screen.line()
-        screen.line(f"quickstart: {failure}")
+    except OSError as error:
+        say_last(screen, f"a connection was lost ({error}). Run scripts/quickstart again.")
         return 1
     return 0
 

@@ -147,7 +147,8 @@ class Report:
         self.field("memory", [memory_in_words(memory)])
         self.field("evidence", told.get("evidence", []))
         self.field("what to do", told.get("advice", []), "green")
-        self.field("who grew", [growth_in_words(row) for row in record.get("top_growth", [])[:3]])
+        grown = record.get("top_growth", [])
+        self.field("who grew", [growth_in_words(row) for row in grown if matters(row, grown[0])])
 
     def field(self, label: str, values: Sequence[str], *styles: str) -> None:
         columns = self.screen.columns - FIELD_COLUMNS - 4
@@ -207,6 +208,12 @@ def memory_in_words(memory: dict[str, Any]) -> str:
     return text + f", policy {memory.get('policy')}"
 
 
+def matters(row: dict[str, Any], first: dict[str, Any]) -> bool:
+    """Whether a row of growth is worth a line beside the largest one."""
+    return row.get("bytes", 0) > 0.01 * first.get("bytes", 0)
+
+
 def growth_in_words(row: dict[str, Any]) -> str:
     return (f"{row.get('pattern')} {row.get('bytes', 0) / MB:.1f} MB, by {row.get('command')} of "
-            f"{row.get('client') or 'a client'}; {row.get('without_ttl', 0) * 100:.0f} % without TTL")
+            f"{row.get('client') or 'a client'}, "
+            f"{row.get('without_ttl', 0) * 100:.0f} % of it without a TTL")
