@@ -7,8 +7,21 @@
 
 namespace spillway::policy::words {
 
+namespace {
+
+// A server may report anything: beyond this a figure has no meaning but must stay one.
+[[nodiscard]] std::int64_t whole(double bytes) {
+    return static_cast<std::int64_t>(std::clamp(bytes, -9.0e18, 9.0e18));
+}
+
+}  // namespace
+
 std::string size(double bytes) {
-    return bytes_text(static_cast<std::int64_t>(std::clamp(bytes, -9.0e18, 9.0e18)));
+    return bytes_text(whole(bytes));
+}
+
+std::string setting(double bytes) {
+    return setting_text(whole(bytes));
 }
 
 std::string of_ceiling(const Figures& f, double bytes) {
@@ -73,8 +86,7 @@ void advise_raise(const Figures& f, Story& story) {
             ": move to a larger one or spread the keys before raising maxmemory"
         );
     } else {
-        std::string text = above + ", e.g. CONFIG SET maxmemory " +
-                           setting_text(static_cast<std::int64_t>(wanted));
+        std::string text = above + ", e.g. CONFIG SET maxmemory " + setting(wanted);
         if (host > 0) {
             text += " (the host has " + size(host) + ")";
         }

@@ -13,6 +13,9 @@ namespace spillway::policy::words {
 
 [[nodiscard]] std::string size(double bytes);
 
+// As CONFIG SET takes it, rounded up.
+[[nodiscard]] std::string setting(double bytes);
+
 // "98 % of the 64 MiB ceiling"
 [[nodiscard]] std::string of_ceiling(const Figures& f, double bytes);
 

@@ -87,7 +87,7 @@ void oversized_write(const Figures& f, Story& story) {
     story.advice.push_back("split values like this one, or store it outside Redis");
     story.advice.push_back(
         "refuse such writes before they reach Redis: [guard] write_max = \"" +
-        setting_text(static_cast<std::int64_t>(f.write_bytes / 2)) + "\""
+        setting(f.write_bytes / 2) + "\""
     );
 }
 
@@ -140,8 +140,7 @@ void client_buffers(const Figures& f, Story& story) {
     } else if (!input) {
         story.advice.push_back(
             "bound each client: CONFIG SET client-output-buffer-limit \"normal " +
-            setting_text(static_cast<std::int64_t>(.1 * f.ceiling)) +
-            " 0 0\" (it disconnects those beyond)"
+            setting(.1 * f.ceiling) + " 0 0\" (it disconnects those beyond)"
         );
     }
 }
@@ -154,8 +153,7 @@ void replication_buffers(const Figures& f, Story& story) {
     story.evidence.push_back("data takes " + size(f.data) + ", " + of_ceiling(f, f.data));
     const double wanted = std::max(1048576., .1 * f.ceiling);
     story.advice.push_back(
-        "make the backlog smaller: CONFIG SET repl-backlog-size " +
-        setting_text(static_cast<std::int64_t>(wanted)) +
+        "make the backlog smaller: CONFIG SET repl-backlog-size " + setting(wanted) +
         " (replicas that are away longer then need a full sync)"
     );
     story.advice.push_back(
@@ -421,8 +419,7 @@ void healthy(const Figures& f, Story& story) {
         if (host > 0) {
             story.advice.push_back(
                 "set a limit before the host's " + size(host) +
-                " is all used: CONFIG SET maxmemory " +
-                setting_text(static_cast<std::int64_t>(.6 * host))
+                " is all used: CONFIG SET maxmemory " + setting(.6 * host)
             );
         }
         return;

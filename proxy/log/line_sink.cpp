@@ -71,15 +71,15 @@ void LineSink::take_new_target() {
 }
 
 void LineSink::sink_it_(const spdlog::details::log_msg& message) {
-    put_line({message.payload.data(), message.payload.size()});
-    if (on_room_) {
+    const bool written = put_line({message.payload.data(), message.payload.size()});
+    if (written && on_room_) {
         if (const std::string more = on_room_(); !more.empty()) {
-            put_line(more);
+            (void)put_line(more);
         }
     }
 }
 
-void LineSink::put_line(std::string_view line) {
+bool LineSink::put_line(std::string_view line) {
     buffer_.clear();
     buffer_.append(line).push_back('\n');
     take_new_target();
@@ -87,7 +87,7 @@ void LineSink::put_line(std::string_view line) {
         const bool new_start = mid_line_;
         if ((!new_start || write_all("\n")) && write_all(buffer_)) {
             mid_line_ = false;
-            return;
+            return true;
         }
         if (!has_next_.load(std::memory_order_acquire)) {
             break;
@@ -95,6 +95,7 @@ void LineSink::put_line(std::string_view line) {
         take_new_target();  // the line begins anew on it
     }
     failed_.fetch_add(1, std::memory_order_relaxed);
+    return false;
 }
 
 bool LineSink::write_all(std::string_view bytes) {
@@ -127,7 +128,8 @@ bool LineSink::wait_writable() {
         if (has_next_.load(std::memory_order_acquire)) {
             return false;
         }
-        if (given_up || (closing_.load(std::memory_order_relaxed) && ++close_waits_ >= close_waits_max_)) {
+        if (given_up ||
+            (closing_.load(std::memory_order_relaxed) && ++close_waits_ >= close_waits_max_)) {
             return false;
         }
     }

@@ -60,7 +60,7 @@ class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
     void sink_it_(const spdlog::details::log_msg& message) override;
     void flush_() override {}
 
-    void put_line(std::string_view line);
+    [[nodiscard]] bool put_line(std::string_view line);
     [[nodiscard]] bool write_all(std::string_view bytes);
     [[nodiscard]] bool wait_writable();
     void take_new_target();
