@@ -90,7 +90,7 @@ struct HttpParser::State {
 
     int on_head_complete() {
         message.head_done = true;
-        if (parser.http_major != 1 || parser.http_minor > 1) {
+        if (parser.http_major != 1) {
             return fail(505, version_refused);
         }
         const bool has_length = (parser.flags & F_CONTENT_LENGTH) != 0;

@@ -167,6 +167,7 @@ TEST(HttpParser, RefusesWhatIsNoHttp) {
 
 TEST(HttpParser, RefusesOtherVersions) {
     EXPECT_EQ(run_split("GET / HTTP/2.0\r\n\r\n").status, 505);
+    EXPECT_EQ(run_split("GET / HTTP/1.2\r\n\r\n").status, 505);
     EXPECT_EQ(run_split("GET / HTTP/0.9\r\n\r\n").status, 505);
     EXPECT_EQ(run_split("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 505);
 }
