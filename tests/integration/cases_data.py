@@ -106,7 +106,7 @@ BLOCKING = (
     *both("debug sleep", say("a", "DEBUG SLEEP 0.02", "PING")),
 )
 
-# redis-facts 2.1 and 2.2: what Redis refuses for memory, at queueing and at EXEC.
+# What Redis refuses for memory: at top level, when queueing, at EXEC, in scripts.
 OOM = (
     Case("oom at top level", (FULL, say("a", "SET k v", "GET k", "DEL k", "LPUSH l 1", "EVAL 'return 1' 0",
                                         "APPEND k v",

@@ -100,5 +100,6 @@ REPLICATION = (
         say("b", "SET mark:1 v"), say("a", end=b"mark:1\r\n$1\r\nv\r\n"),
         say("b", "SET mark:2 \"not a frame\\n*3\""), say("a", end=b"*3\r\n")), masks=RDB)
       for name in ("SYNC", "PSYNC ? -1")),
-    Case("psync with bad arguments", (say("a", "PSYNC", "PSYNC a b c d", "REPLCONF nosuch 1", "PING"),)),
+    Case("psync with bad arguments", tuple(say("a", line) for line in (
+        "PSYNC", "PSYNC a b c d", "PSYNC a b", "REPLCONF nosuch 1", "PING"))),
 )

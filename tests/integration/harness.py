@@ -117,6 +117,14 @@ class Process:
                 return int(line.split()[1])
         raise KeyError(field)
 
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+
+    def cpu_seconds(self):
+        """Processor time used so far, by the program and in the kernel for it."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 class RedisServer(Process):
     """redis-server on a free port without persistence; settings are its directives, _ for -."""

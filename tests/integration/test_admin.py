@@ -97,7 +97,10 @@ class Metrics(AdminTest):
         self.assertEqual(metric("spillway_client_connections_total"), 1)
         self.assertEqual(metric("spillway_clients"), 1)
         self.assertEqual(metric("spillway_backend_up"), 1)
-        self.assertEqual(metric("spillway_command_seconds_count", **{"class": "growing"}), size)
+        self.assertEqual(metric("spillway_command_seconds_count"), size * len(requests))
+        for name in LABELS["commands_total"]["class"]:
+            self.assertLessEqual(metric("spillway_command_seconds_count", **{"class": name}),
+                                 metric("spillway_commands_total", **{"class": name}), name)
 
     def test_memory_as_redis_says_it(self):
         self.redis.fill(0.5)
@@ -200,7 +203,7 @@ class Changes(AdminTest):
     def test_mode(self):
         self.start(monitor={"ceiling": "1mb", "policy": "noeviction", "interval": "20ms"})
         self.redis.command("SETRANGE", "fill", 2 << 20, "x")
-        self.spillway.wait_state("ceiling")
+        until("no room", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 0)
         wire = self.wire()
         self.assertIn("spillway refused", wire.command("SET", "k", "v"))
         self.assertEqual(self.mode('{"mode":"observe"}'), 200)

@@ -33,7 +33,7 @@ class GuardTest(unittest.TestCase):
         monitor = {"ceiling": "8mb", "policy": policy, "interval": "20ms"}
         self.start(RedisServer(), monitor=monitor, **options)
         self.redis.command("SETRANGE", "fill", 9 * MB, "x")
-        self.spillway.wait_state("ceiling")
+        until("no room", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 0)
 
     def wire(self, name=None):
         wire = self.enterContext(Wire(self.spillway.endpoint))
@@ -98,10 +98,10 @@ class Load:
 
 
 class Burst(GuardTest):
-    def burst(self, batch, mode="protect", seconds=4):
+    def burst(self, batch, mode="protect", seconds=4, filled=0.7):
         self.start(guard={"mode": mode, "horizon": "1s"}, monitor={"interval": "50ms"})
-        self.redis.fill(0.70)
-        self.spillway.wait_state("off" if mode == "off" else "plenty")
+        self.redis.fill(filled)
+        until("a sample of it", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 40 * MB)
         return Load(self.spillway.endpoint, writers=20, batch=batch, seconds=seconds).run()
 
     def check_protected(self, load):
@@ -119,7 +119,7 @@ class Burst(GuardTest):
         self.assertTrue(0.95 <= share <= 0.99, f"memory ended at {share:.1%} of the ceiling")
 
     def test_writers_one_by_one(self):
-        self.check_protected(self.burst(batch=1, seconds=6))
+        self.check_protected(self.burst(batch=1, seconds=6, filled=0.88))
 
     def test_pipelining_writers(self):
         self.check_protected(self.burst(batch=100))
@@ -208,7 +208,8 @@ class AtTheCeiling(GuardTest):
         "XSETID x 9-9", "SUNIONSTORE d set set", "SINTERSTORE d set", "SDIFFSTORE d set", "ZUNIONSTORE d 1 z",
         "ZINTERSTORE d 1 z", "ZDIFFSTORE d 1 z", "ZRANGESTORE d z 0 -1",
         "GEOSEARCHSTORE d geo FROMMEMBER m BYRADIUS 1 km",
-        "SORT l ALPHA STORE d", "COPY s t", "RESTORE t 0 junk", "set lower case", "FUNCTION RESTORE junk")
+        "SORT l ALPHA STORE d", "GEORADIUS geo 1 2 1 km STORE d",
+        "GEORADIUSBYMEMBER geo m 1 km STORE d", "COPY s t", "RESTORE t 0 junk", "set lower case", "FUNCTION RESTORE junk")
     PASSED = (
         "GET s", "MGET s l", "HGETALL h", "LRANGE l 0 -1", "SMEMBERS set", "ZRANGE z 0 -1", "XRANGE x - +", "TYPE s",
         "TTL s",
@@ -222,7 +223,13 @@ class AtTheCeiling(GuardTest):
         "SLOWLOG GET",
         "ACL WHOAMI", "XREADGROUP GROUP g me STREAMS x >", "BLPOP l 1", "PFCOUNT pf", "TOUCH s", "nosuch", "GET",
         "SET s",
-        "SORT_RO l ALPHA", "BITCOUNT s", "GEOPOS geo m", "MOVE none 1", "FLUSHDB ASYNC nosuch")
+        "SORT_RO l ALPHA", "SORT l ALPHA",
+        "GEORADIUS geo 1 2 1 km", "GEORADIUSBYMEMBER geo m 1 km", "BITCOUNT s", "GEOPOS geo m", "MOVE none 1", "FLUSHDB ASYNC nosuch")
+
+    def test_the_state_has_its_name(self):
+        self.at_the_ceiling()
+        self.assert_refused(self.wire().command("SET", "k", "v"))
+        self.spillway.wait_state("ceiling")
 
     def test_growing_commands_are_refused_and_nothing_else(self):
         self.at_the_ceiling()
