@@ -49,14 +49,16 @@ std::optional<std::string> read_command(std::string_view text, std::string& comm
         command = text;
         return std::nullopt;
     }
-    // CONFIG|SET is how ACL rules write a subcommand; modules put a dot or a dash into names.
-    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-|";
+    // A subcommand follows a space, or a bar as ACL rules write it; modules put dots and dashes
+    // into names.
+    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._- ";
     std::string upper(text);
     std::ranges::transform(upper, upper.begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c == '|' ? ' ' : c;
     });
     if (upper.empty() || upper.size() > command_bytes_max ||
-        upper.find_first_not_of(allowed) != std::string::npos) {
+        upper.find_first_not_of(allowed) != std::string::npos || upper.starts_with(' ') ||
+        upper.ends_with(' ') || upper.find(' ') != upper.rfind(' ')) {
         return quoted(text, shown_bytes_max) + " is no command name";
     }
     command = std::move(upper);

@@ -51,7 +51,8 @@ struct Monitor {
 // A field left empty matches anything; those given must all match.
 struct Rule {
     std::string name;
-    std::vector<std::string> commands;  // upper-case names, or "@growing", "@unbounded", "@script"
+    std::vector<std::string> commands;  // upper-case names ("CONFIG SET" with a space), or
+                                        // "@growing", "@unbounded", "@script"
     std::vector<std::string> keys;      // glob patterns, as are the next two
     std::vector<std::string> clients;
     std::vector<std::string> users;

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,6 +26,37 @@ inline void write(const std::filesystem::path& path, std::string_view content) {
     file << content;
     EXPECT_TRUE(file.flush()) << path;
 }
+
+// A folder of its own for a test, removed with all in it; tests of several builds may run at once.
+class TemporaryFolder {
+  public:
+    TemporaryFolder() {
+        for (int number = 0; path_.empty() && number < 1000; ++number) {
+            const auto path = std::filesystem::path(testing::TempDir()) /
+                              ("spillway_conf_" + std::to_string(number));
+            std::error_code failure;
+            if (std::filesystem::create_directory(path, failure)) {
+                path_ = path;
+            }
+        }
+        EXPECT_FALSE(path_.empty()) << "cannot create a folder in " << testing::TempDir();
+    }
+    ~TemporaryFolder() {
+        std::error_code failure;
+        if (!path_.empty()) {
+            std::filesystem::remove_all(path_, failure);
+        }
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    TemporaryFolder(TemporaryFolder&&) = delete;
+    TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+
+    [[nodiscard]] std::string file(std::string_view name) const { return (path_ / name).string(); }
+
+  private:
+    std::filesystem::path path_;
+};
 
 // The .toml files of a folder of tests/conf, sorted.
 inline std::vector<std::filesystem::path> fixtures(std::string_view folder) {

@@ -2,6 +2,7 @@
 #include "conf/load.hpp"
 
 #include "conf/toml_document.hpp"
+#include "tests/unit/conf/files.hpp"
 
 #include <chrono>
 #include <string>
@@ -100,7 +101,7 @@ TEST(Load, FillsEveryTypeOfField) {
     EXPECT_TRUE(config.guard.retry_oom);
     ASSERT_EQ(config.guard.rules.size(), 2U);
     const std::vector<std::string> commands = {
-        "LMOVE", "BRPOPLPUSH", "JSON.SET", "CONFIG|SET", "@growing"};
+        "LMOVE", "BRPOPLPUSH", "JSON.SET", "CONFIG SET", "XGROUP CREATE", "@growing"};
     EXPECT_EQ(config.guard.rules[0].commands, commands);
     EXPECT_EQ(config.guard.rules[0].priority, policy::Priority::critical);
     EXPECT_TRUE(config.guard.rules[1].keys.empty());
@@ -204,6 +205,40 @@ TEST(Load, ReadsAPasswordOnlyFromAReadableRegularFile) {
     );
 }
 
+TEST(Load, TakesTheOneLineOfAPasswordFile) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("password");
+    const auto text = "monitor.password_file = \"" + path + "\"";
+    const std::string where = "f:1:25: monitor.password_file: \"" + path + "\": ";
+    write(path, "pass word\r\n");
+    EXPECT_EQ(loaded(text).config.monitor.password.reveal(), "pass word");
+    write(path, "\n");
+    EXPECT_EQ(
+        problems_of(load_text(text, "f")), std::vector<std::string>{where + "holds no password"}
+    );
+    write(path, "a\nb\n");
+    EXPECT_EQ(
+        problems_of(load_text(text, "f")),
+        std::vector<std::string>{where + "holds more than one line"}
+    );
+    write(path, std::string(4097, 'a'));
+    EXPECT_EQ(
+        problems_of(load_text(text, "f")),
+        std::vector<std::string>{where + "larger than 4096 bytes"}
+    );
+}
+
+TEST(Load, ReadsAFileUpToItsBound) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("large.toml");
+    write(path, std::string(file_bytes_max, '#'));
+    EXPECT_TRUE(std::holds_alternative<Loaded>(load(path)));
+    write(path, std::string(file_bytes_max + 1, '#'));
+    EXPECT_EQ(
+        problems_of(load(path)), std::vector<std::string>{path + ": larger than 1048576 bytes"}
+    );
+}
+
 TEST(Load, SaysWhyAFileCannotBeRead) {
     EXPECT_EQ(
         problems_of(load("tests/conf/none.toml")),
@@ -257,13 +292,15 @@ TEST(Load, BoundsTheNestingThatTheParserWouldFreeRecursively) {
         }
         return key;
     }();
+    // After a string whose end could be missed, on the same line or the next.
     for (const std::string& text :
          {dotted + " = 1",
           "[" + dotted + "]",
           "x = { " + dotted + " = 1 }",
-          "x = \"\"\"\"\"\"\"\"\n" + dotted + " = 1",
-          "x = '''''''\n" + dotted + " = 1",
-          "x = \"\\\"\"\n" + dotted + " = 1"}) {
+          "x = [\"\"\"\"\"\"\", { " + dotted + " = 1 }]",
+          "x = [''''''', { " + dotted + " = 1 }]",
+          "x = \"\\\"\"\n" + dotted + " = 1",
+          "x = [\"\\\"\", { " + dotted + " = 1 }]"}) {
         const auto problems = problems_of(load_text(text, "f"));
         ASSERT_EQ(problems.size(), 1U) << text.substr(0, 40);
         EXPECT_TRUE(problems[0].ends_with("a key has too many dotted parts")) << problems[0];
