@@ -18,6 +18,8 @@ void Guard::set_limits() noexcept {
 
 void Guard::publish(const GuardView& view) noexcept {
     view_ = view;
+    // Where growth is refused, the little that is let through to learn from must not be spent on critical commands.
+    quick_allowed_ = !refuses_growth();
     charged_ -= lease_;
     lease_ = 0;
     cells_.charged.store(charged_, std::memory_order_seq_cst);
@@ -92,15 +94,16 @@ Judgement Guard::judge(
         charge(cost.charge);
         return {};
     }
-    if (take(&CreditPool::take_open, cost.charge)) { return {}; }
+    const Judgement passed{.teaches = true};
+    if (take(&CreditPool::take_open, cost.charge)) { return passed; }
     sample_wished_ = true;
     if (refuses_growth()) {
         ++refused_;
         return refusal;
     }
     if (waiting.since == 0) { waiting.since = now; }
-    if (now - waiting.since < settings_->hold_max) { return {Verdict::hold, Cause::near_ceiling}; }
-    if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) { return {}; }
+    if (now - waiting.since < settings_->hold_max) { return {Verdict::hold}; }
+    if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) { return passed; }
     return refusal;
 }
 

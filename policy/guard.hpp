@@ -17,6 +17,7 @@ enum class Verdict : std::uint8_t { pass, hold, refuse };
 struct Judgement {
     Verdict verdict = Verdict::pass;
     Cause cause = Cause::near_ceiling;  // of a refusal
+    bool teaches = false;  // it passed on credit: what it gains tells how normal writes grow
 };
 
 // Since when a connection has had something waiting; 0 = it has not. hold_max bounds this, not each command's wait.
@@ -51,7 +52,7 @@ public:
 
     // True when the cost is covered by credit at hand, which is then spent.
     [[nodiscard]] bool quick(const Cost& cost) noexcept {
-        if (cost.charge > quick_bytes_max_) { return false; }
+        if (cost.charge > quick_bytes_max_ || !quick_allowed_) { return false; }
         if (lease_ < cost.charge && !refill(cost.charge)) { return false; }
         lease_ -= cost.charge;
         return true;
@@ -102,7 +103,8 @@ private:
     const GuardSettings* settings_;
     GuardView view_;
     std::int64_t lease_ = 0;           // taken from the pool and not spent
-    std::int64_t quick_bytes_max_ = 0; // charges above this are measured against the limits for single writes
+    std::int64_t quick_bytes_max_ = 0;  // charges above this are measured against the limits for single writes
+    bool quick_allowed_ = true;
     std::int64_t charged_ = 0;
     std::int64_t answered_ = 0;
     std::int64_t grown_ = 0;

@@ -153,16 +153,19 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         release(command, {});
         return Route::pass;
     }
-    const policy::Cost cost = cost_of_head(command);
+    policy::Cost cost = cost_of_head(command);
+    const std::int64_t lasting = cost.lasting;
     CommandVerdict counted = CommandVerdict::pass;
     if (!is_gated(command) || shared_.uncertain) {
         context.guard.charge(cost.charge);
+        cost.lasting = 0;
     } else if (!context.guard.quick(cost)) {
         const policy::Rule* rule = rule_for(command);
         const policy::Priority priority = rule != nullptr ? rule->priority : policy::Priority::normal;
         const policy::Judgement judgement =
             context.guard.judge(cost, reader_.argument_bytes(), priority, context.now, waiting_);
         const bool observing = context.guard.mode() != policy::Mode::protect;
+        if (!judgement.teaches) { cost.lasting = 0; }
         if (judgement.verdict == policy::Verdict::refuse) {
             const std::string_view rule_name = rule != nullptr ? std::string_view(rule->name) : std::string_view();
             const Route route = refuse(command, judgement.cause, priority, rule_name);
@@ -186,7 +189,7 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         counted = CommandVerdict::held;
     }
     count(command, counted);
-    note_growth(command, cost.lasting);
+    note_growth(command, lasting);
     release(command, cost);
     return Route::pass;
 }

@@ -76,6 +76,17 @@ TEST_F(GuardTest, GrowthInTheReserveIsForCriticalCommandsAlone) {
     EXPECT_EQ(waiting.since, 0) << "a refusal here costs no waiting";
 }
 
+TEST_F(GuardTest, WhereGrowthIsRefusedOnlyNormalWritesAreLearnedFrom) {
+    sample(GuardState::reserve, false, {.open = mib / 16, .room = mib, .reserve = mib - mib / 16});
+    EXPECT_FALSE(guard.quick(small)) << "a probe is not for whoever comes first";
+    const std::int64_t open = pool.open();
+    EXPECT_FALSE(judge(small, Priority::critical).teaches);
+    EXPECT_EQ(pool.open(), open);
+    const Judgement probe = judge(small, Priority::normal);
+    EXPECT_EQ(probe.verdict, Verdict::pass);
+    EXPECT_TRUE(probe.teaches);
+}
+
 TEST_F(GuardTest, ASteadyLoadPassesInTheReserve) {
     sample(GuardState::reserve, true, {.open = mib / 2, .room = mib, .reserve = 100'000});
     EXPECT_TRUE(guard.quick(small));
