@@ -260,8 +260,9 @@ TEST(CataloguePage, IsTheOneInTheDocuments) {
     ASSERT_TRUE(file) << path << " is missing";
     std::ostringstream present;
     present << file.rdbuf();
-    EXPECT_EQ(present.str(), page)
-        << "renew it with: SPILLWAY_RENEW_DOCS=1 ctest --preset dev -R CataloguePage";
+    EXPECT_TRUE(present.str() == page) << path
+                                       << " is out of date; renew it with: SPILLWAY_RENEW_DOCS=1 "
+                                          "ctest --preset dev -R CataloguePage";
 }
 
 }  // namespace
