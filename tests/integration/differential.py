@@ -12,7 +12,7 @@ from wire import Wire, encode, encode_line
 # which ends in the same bulk in every protocol and subscription state.
 TOKEN, CLOSED, FIN, LATER = "token", "closed", "fin", "later"
 SERVER = {"enable_debug_command": "yes", "repl_diskless_sync": "no", "maxmemory": "4gb",
-          "maxclients": 500, "repl_ping_replica_period": 3600}
+          "maxclients": 500, "repl_ping_replica_period": 3600, "slowlog_log_slower_than": -1}
 
 
 class Say(NamedTuple):

@@ -64,7 +64,8 @@ class Check(CliTest):
         ("[guard]\nwrite_max = \"64xb\"\n", 2, 13, "64xb"), ("[backend]\nurl = \"http://x\"\n", 2, 7, "redis://"),
         ("[monitor]\ninterval = 5\n", 2, 12, "interval"), ("[nosuch]\na = 1\n", 1, None, "nosuch"),
         ("a = = b\n", 1, None, ""),
-        ("[log]\nformat = \"xml\"\n", 2, 10, "json"), ("[[guard.rule]]\npriority = \"high\"\nname = \"r\"\n", 2, 12, "critical"),
+        ("[log]\nformat = \"xml\"\n", 2, 10, "json"), ("[[guard.rule]]\npriority = \"high\"\nname = \"r\"\n", 2, 12,
+                                                       "critical"),
         ("[admin]\naddress = \"0.0.0.0:9380\"\n", None, None, "token"),
     )
 

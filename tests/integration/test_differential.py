@@ -1,12 +1,15 @@
 # Every dialogue must give the same bytes and the same end through Spillway as straight from Redis.
 import contextlib
+import os
+import random
+import re
 import unittest
 
 from cases_data import BLOCKING, OOM, TRANSACTIONS, TYPES
 from cases_framing import FRAMING
 from cases_pubsub import MONITOR, PUBSUB, REPLICATION, TRACKING
 from cases_session import SESSION
-from differential import Backend, Route, difference
+from differential import Backend, Route, difference, one
 
 
 class Servers:
@@ -41,8 +44,8 @@ def tearDownModule():
     Servers.stack.close()
 
 
-class Differential:
-    """The tables, run on the route that a subclass names."""
+class Comparison:
+    """Compares cases on the route that a subclass names."""
     route = None
 
     @classmethod
@@ -67,6 +70,10 @@ class Differential:
                 self.assertNotIn("hangs", direct, "the case is wrong: Redis itself never gets there")
                 if found := difference(direct, self.proxied(case)):
                     self.fail(f"{case.name}: {found}")
+
+
+class Differential(Comparison):
+    """All the tables."""
 
     def test_framing(self):
         self.compare(FRAMING)
@@ -120,6 +127,24 @@ class OffChopped(Differential, unittest.TestCase):
 
     def test_oom(self):
         self.compare(OOM)
+
+
+class Mixtures(Comparison, unittest.TestCase):
+    """Requests of the tables in random order on one connection; a failure names the seed that repeats it."""
+    route = Route(split="random", chopped=True)
+    SEED, COUNT = int(os.environ.get("MIXTURES_SEED", "1")), int(os.environ.get("MIXTURES", "300"))
+    # What depends on time or on the connection, or lasts.
+    LEFT_OUT = re.compile("SHUTDOWN|SLEEP|KILL|CONFIG|ROLE|ACL|CLIENT (ID|INFO|LIST)|DOCTOR|POST|Host")
+
+    def test_mixtures(self):
+        cases = [case for case in (*FRAMING, *SESSION, *TYPES, *TRANSACTIONS, *PUBSUB) if len(case.steps) <= 2
+                 and not (case.server or case.masks or case.whole or case.unordered or case.ruins)]
+        parts = [part for case in cases for step in case.steps for part in getattr(step, "parts", ())
+                 if len(part) < 3000 and not self.LEFT_OUT.search(str(part))]
+        self.assertGreater(len(parts), 300)
+        for seed in range(self.SEED, self.SEED + self.COUNT):
+            chance = random.Random(seed)
+            self.compare([one(f"mixture {seed}", *chance.choices(parts, k=chance.randint(2, 30)))])
 
 
 class OomTable(unittest.TestCase):

@@ -1,10 +1,12 @@
 # The guard before a real Redis: what it refuses, what it never touches, and what the application sees.
+import random
 import re
 import shlex
 import threading
 import time
 import unittest
 
+from differential import mask
 from harness import RedisServer, Spillway, until
 from wire import ErrorReply, Wire, encode
 
@@ -209,7 +211,8 @@ class AtTheCeiling(GuardTest):
         "ZINTERSTORE d 1 z", "ZDIFFSTORE d 1 z", "ZRANGESTORE d z 0 -1",
         "GEOSEARCHSTORE d geo FROMMEMBER m BYRADIUS 1 km",
         "SORT l ALPHA STORE d", "GEORADIUS geo 1 2 1 km STORE d",
-        "GEORADIUSBYMEMBER geo m 1 km STORE d", "COPY s t", "RESTORE t 0 junk", "set lower case", "FUNCTION RESTORE junk")
+        "GEORADIUSBYMEMBER geo m 1 km STORE d", "COPY s t", "RESTORE t 0 junk", "set lower case",
+        "FUNCTION RESTORE junk")
     PASSED = (
         "GET s", "MGET s l", "HGETALL h", "LRANGE l 0 -1", "SMEMBERS set", "ZRANGE z 0 -1", "XRANGE x - +", "TYPE s",
         "TTL s",
@@ -224,7 +227,8 @@ class AtTheCeiling(GuardTest):
         "ACL WHOAMI", "XREADGROUP GROUP g me STREAMS x >", "BLPOP l 1", "PFCOUNT pf", "TOUCH s", "nosuch", "GET",
         "SET s",
         "SORT_RO l ALPHA", "SORT l ALPHA",
-        "GEORADIUS geo 1 2 1 km", "GEORADIUSBYMEMBER geo m 1 km", "BITCOUNT s", "GEOPOS geo m", "MOVE none 1", "FLUSHDB ASYNC nosuch")
+        "GEORADIUS geo 1 2 1 km", "GEORADIUSBYMEMBER geo m 1 km", "BITCOUNT s", "GEOPOS geo m", "MOVE none 1",
+        "FLUSHDB ASYNC nosuch")
 
     def test_the_state_has_its_name(self):
         self.at_the_ceiling()
@@ -283,6 +287,39 @@ class AtTheCeiling(GuardTest):
         replies = wire.pipeline([("MULTI",), ("SET", "k", 1), ("RESET",), ("EXEC",)])
         self.assert_refused(replies.pop(1))
         self.assertEqual(replies, ["OK", "RESET", "ERR EXEC without MULTI"])
+
+    def compare_with_unknown_commands(self, words, dialogues=200):
+        """A refused command is to its dialogue what an unknown one is to Redis, which so is the oracle: it
+        poisons a transaction, keeps silent and takes its place in the order of replies alike."""
+        self.at_the_ceiling(guard={"hold_max": "0ms"})
+        unknown = encode("nosuch")
+        refused = (encode("SET", "k", "v"), b"set k v\r\n", encode("LPUSH", "k", *range(50)), encode("INCR", "k"),
+                   encode("MSET", "a", 1, "k", "x" * 50_000), encode("SET", "k", "*1\r\n$4\r\nPING\r\n" * 300))
+        passed = [encode(*line.split()) for line in (
+            "PING", "GET k", "DEL k", "WATCH k", "HELLO 3", "HELLO 2", "RESET", "ECHO x", "GET", "LRANGE k 0 -1",
+            *words)]
+        passed += [b"*0\r\n", b"\r\n", b"PING\r\n"]
+
+        def answers(endpoint, requests, seed):
+            with Wire(endpoint) as wire:
+                wire.send(b"".join(requests), "random", seed)
+                wire.finish()
+                return mask(wire.read_to_end(), ((b"-" + REFUSAL.pattern.encode(), b"-<refusal>"),))
+        error, refusal = answers(self.redis.endpoint, [unknown], 0), b"-<refusal>\r\n"
+        self.assertEqual(answers(self.spillway.endpoint, refused[:1], 0), refusal)
+        for seed in range(1, dialogues + 1):
+            chance = random.Random(seed)
+            requests = [chance.choice(refused if chance.random() < 0.3 else passed)
+                        for _ in range(chance.randint(2, 40))]
+            wanted = answers(self.redis.endpoint, [unknown if row in refused else row for row in requests], seed)
+            self.assertEqual(answers(self.spillway.endpoint, requests, seed), wanted.replace(error, refusal),
+                             f"seed {seed}: {[row[:30] for row in requests]}")
+
+    def test_refusals_among_transactions(self):
+        self.compare_with_unknown_commands(("MULTI", "EXEC", "DISCARD", "MULTI", "EXEC"))
+
+    def test_refusals_among_silenced_replies(self):
+        self.compare_with_unknown_commands(["CLIENT REPLY " + word for word in ("SKIP", "OFF", "ON", "SKIP", "ON")])
 
     def test_where_redis_answers_nothing(self):
         self.at_the_ceiling()
