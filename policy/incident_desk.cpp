@@ -80,6 +80,11 @@ void IncidentDesk::on_event(
     if (open_->growth.empty()) {
         open_->growth.assign(rows.begin(), rows.end());
     }
+    if (!open_->announced && open_->incident.report.event.command.empty()) {
+        // What can be said already, for whoever looks before the first record is written.
+        open_->incident.report =
+            report(event, state, rows, diagnose(evidence(event, state, rows, now)), now);
+    }
 }
 
 void IncidentDesk::on_sample(const MemoryState& state, Moment now) {

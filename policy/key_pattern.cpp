@@ -11,39 +11,83 @@ namespace spillway::policy {
 namespace {
 
 constexpr std::string_view separators = ":/._-{}|";
-constexpr std::string_view hex_digits = "0123456789abcdef";
+constexpr std::string_view hex_alphabet = "0123456789abcdef";
 constexpr std::string_view cut_mark = "...";
 
 constexpr std::size_t hex_word_min = 8;      // "deadbeef": no such words
 constexpr std::size_t random_word_min = 16;  // from here on the mix of letters is judged
 constexpr std::size_t word_max = 32;         // beyond it nothing is a word
 
-[[nodiscard]] constexpr bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
-[[nodiscard]] constexpr bool is_upper(char c) noexcept {
-    return c >= 'A' && c <= 'Z';
-}
-[[nodiscard]] constexpr bool is_lower(char c) noexcept {
-    return c >= 'a' && c <= 'z';
-}
-[[nodiscard]] constexpr bool is_separator(char c) noexcept {
-    return separators.find(c) != std::string_view::npos;
-}
-[[nodiscard]] constexpr bool is_hex(char c) noexcept {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-[[nodiscard]] constexpr bool is_vowel(char c) noexcept {
-    return std::string_view("aeiouyAEIOUY").find(c) != std::string_view::npos;
+// What a byte may be, as bits: one look at each byte of a part says nearly all.
+constexpr unsigned separator = 1;
+constexpr unsigned id_mark = 2;  // a digit, or the '@' of an address, which names a person
+constexpr unsigned hex = 4;
+constexpr unsigned upper = 8;
+constexpr unsigned lower = 16;
+constexpr unsigned vowel = 32;
+constexpr unsigned printable = 64;
+
+[[nodiscard]] constexpr std::array<std::uint8_t, 256> trait_table() {
+    std::array<std::uint8_t, 256> table{};
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        const char c = static_cast<char>(i);
+        const bool digit = c >= '0' && c <= '9';
+        const bool is_upper = c >= 'A' && c <= 'Z';
+        const bool is_lower = c >= 'a' && c <= 'z';
+        unsigned of_c = 0;
+        of_c |= separators.find(c) != std::string_view::npos ? separator : 0U;
+        of_c |= digit || c == '@' ? id_mark : 0U;
+        of_c |= digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ? hex : 0U;
+        of_c |= is_upper ? upper : 0U;
+        of_c |= is_lower ? lower : 0U;
+        of_c |= std::string_view("aeiouyAEIOUY").find(c) != std::string_view::npos ? vowel : 0U;
+        of_c |= i >= 0x20 && i < 0x7f ? printable : 0U;
+        table[i] = static_cast<std::uint8_t>(of_c);
+    }
+    return table;
 }
 
-[[nodiscard]] bool is_text(std::string_view part) noexcept {
-    while (!part.empty()) {
-        const auto length = utf8_character(part);
+constexpr std::array<std::uint8_t, 256> traits = trait_table();
+
+[[nodiscard]] constexpr unsigned traits_of(char c) noexcept {
+    return traits[static_cast<std::uint8_t>(c)];
+}
+
+[[nodiscard]] std::ptrdiff_t count(std::string_view part, unsigned trait) noexcept {
+    return std::count_if(part.begin(), part.end(), [trait](char c) {
+        return (traits_of(c) & trait) != 0;
+    });
+}
+
+// A part of a key, with what any and all of its bytes are.
+struct Part {
+    std::string_view text;
+    unsigned any = 0;
+    unsigned all = ~0U;
+};
+
+[[nodiscard]] Part part_at_start_of(std::string_view rest) noexcept {
+    Part part;
+    std::size_t size = 0;
+    for (; size < rest.size(); ++size) {
+        const unsigned t = traits_of(rest[size]);
+        if ((t & separator) != 0) {
+            break;
+        }
+        part.any |= t;
+        part.all &= t;
+    }
+    part.text = rest.substr(0, size);
+    return part;
+}
+
+[[nodiscard]] bool is_text(std::string_view bytes) noexcept {
+    while (!bytes.empty()) {
+        const auto length = utf8_character(bytes);
         if (length == 0) {
             return false;
         }
-        part.remove_prefix(length);
+        bytes.remove_prefix(length);
     }
     return true;
 }
@@ -52,43 +96,41 @@ constexpr std::size_t word_max = 32;         // beyond it nothing is a word
 // written in them.
 [[nodiscard]] bool is_random_word(std::string_view part) noexcept {
     const auto size = static_cast<std::ptrdiff_t>(part.size());
-    const auto upper = std::count_if(part.begin(), part.end(), is_upper);
-    const auto lower = std::count_if(part.begin(), part.end(), is_lower);
-    const auto vowels = std::count_if(part.begin(), part.end(), is_vowel);
-    if (upper + lower < size) {
-        return true;  // '+', '=' and the like between so many letters: base64
+    const auto uppers = count(part, upper);
+    const auto lowers = count(part, lower);
+    if (uppers + lowers < size) {
+        return part.find(' ') ==
+               std::string_view::npos;  // '+', '=' and the like between so many letters: base64
     }
-    return (upper * 10 >= size * 3 && lower * 10 >= size * 3) || vowels * 5 < size;
+    return (uppers * 10 >= size * 3 && lowers * 10 >= size * 3) || count(part, vowel) * 5 < size;
 }
 
-[[nodiscard]] bool looks_like_id(std::string_view part) noexcept {
-    if (part.empty()) {
+[[nodiscard]] bool looks_like_id(const Part& part) noexcept {
+    const std::size_t size = part.text.size();
+    if (size == 0) {
         return false;
     }
-    if (std::any_of(part.begin(), part.end(), [](char c) { return is_digit(c) || c == '@'; })) {
-        return true;  // '@': an address names a person
-    }
-    if (part.size() >= hex_word_min && std::all_of(part.begin(), part.end(), is_hex)) {
+    if ((part.any & id_mark) != 0 || size > word_max ||
+        (size >= hex_word_min && (part.all & hex) != 0)) {
         return true;
     }
-    if (!is_text(part) || part.size() > word_max) {
-        return true;
+    if ((part.all & printable) == 0) {
+        return !is_text(part.text);
     }
-    const bool ascii =
-        std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-    return ascii && part.size() >= random_word_min && is_random_word(part);
+    return size >= random_word_min && is_random_word(part.text);
 }
 
 // 8-4-4-4-12 hexadecimal digits: one id though it contains separators, so that a group of letters
 // does not stay.
 [[nodiscard]] bool starts_with_uuid(std::string_view text) noexcept {
     constexpr std::size_t uuid_bytes = 36;
-    if (text.size() < uuid_bytes || (text.size() > uuid_bytes && !is_separator(text[uuid_bytes]))) {
+    if (text.size() < uuid_bytes || text[8] != '-' ||
+        (text.size() > uuid_bytes && (traits_of(text[uuid_bytes]) & separator) == 0)) {
         return false;
     }
     for (std::size_t i = 0; i < uuid_bytes; ++i) {
         const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? text[i] != '-' : !is_hex(text[i])) {
+        if (dash ? text[i] != '-' : (traits_of(text[i]) & hex) == 0) {
             return false;
         }
     }
@@ -102,6 +144,15 @@ class PatternWriter {
 
     void put(char c) noexcept { put(std::string_view(&c, 1)); }
 
+    void put_plain(std::string_view part) noexcept {
+        const std::size_t room = buffer_.size() - cut_mark.size() - size_;
+        if (full_ || part.size() > room) {
+            part = full_ ? std::string_view{} : part.substr(0, room);
+            full_ = true;
+        }
+        size_ += part.copy(buffer_.data() + size_, part.size());
+    }
+
     void put_escaped(std::string_view part) noexcept {
         for (const char c : part) {
             if (c >= ' ' && c < '\x7f') {
@@ -109,7 +160,7 @@ class PatternWriter {
             } else {
                 const auto byte = static_cast<std::uint8_t>(c);
                 const std::array<char, 4> escape = {
-                    '\\', 'x', hex_digits[byte >> 4U], hex_digits[byte & 15U]};
+                    '\\', 'x', hex_alphabet[byte >> 4U], hex_alphabet[byte & 15U]};
                 put(std::string_view(escape.data(), escape.size()));
             }
         }
@@ -188,7 +239,7 @@ class PatternWriter {
     std::uint64_t hash = siphash(text, display.secret);
     std::string out(17, '#');
     for (std::size_t i = 16; i > 0; --i, hash >>= 4U) {
-        out[i] = hex_digits[hash & 15U];
+        out[i] = hex_alphabet[hash & 15U];
     }
     return out;
 }
@@ -200,7 +251,9 @@ class PatternWriter {
             out.push_back(c);
         } else {
             const auto byte = static_cast<std::uint8_t>(c);
-            out.append("\\x").append(1, hex_digits[byte >> 4U]).append(1, hex_digits[byte & 15U]);
+            out.append("\\x")
+                .append(1, hex_alphabet[byte >> 4U])
+                .append(1, hex_alphabet[byte & 15U]);
         }
     }
     if (key.size() > pattern_key_bytes_max) {
@@ -219,18 +272,20 @@ std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexce
         if (uuid_left == 0 && starts_with_uuid(rest)) {
             uuid_left = 5;
         }
-        const auto end = std::min(rest.find_first_of(separators), rest.size());
-        const auto part = rest.substr(0, end);
+        const Part part = part_at_start_of(rest);
         if (uuid_left > 0 || looks_like_id(part)) {
             out.put('*');
+        } else if ((part.all & printable) != 0) {
+            out.put_plain(part.text);
         } else {
-            out.put_escaped(part);
+            out.put_escaped(part.text);
         }
         uuid_left -= uuid_left > 0 ? 1 : 0;
-        if (end < rest.size()) {
-            out.put(rest[end]);
+        rest.remove_prefix(part.text.size());
+        if (!rest.empty()) {
+            out.put(rest.front());
+            rest.remove_prefix(1);
         }
-        rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     return out.finish(key.size() > pattern_key_bytes_max);
 }

@@ -120,6 +120,17 @@ TEST(IncidentDesk, TheFirstRecordWaitsForASampleAskedForAfterTheEvent) {
     EXPECT_EQ(records[0].incident->opened_unix_ms, desk.moment().unix_ms - 20);
 }
 
+TEST(IncidentDesk, AnIncidentCanBeReadBeforeItsFirstRecord) {
+    Desk desk;
+    desk.knows("noeviction_full");
+    desk.oom();
+    const auto incident = desk->incidents().at(0);
+    EXPECT_EQ(incident->report.event.command, "SET");
+    EXPECT_EQ(incident->report.event.key, "cart:*");
+    EXPECT_EQ(incident->report.diagnosis.cause, Cause::noeviction_at_ceiling);
+    EXPECT_EQ(kinds(desk.tick()), "");
+}
+
 TEST(IncidentDesk, WritesWithWhatIsKnownWhenNoSampleComes) {
     Desk desk;
     desk.knows("noeviction_full");
