@@ -94,7 +94,7 @@ private:
     [[nodiscard]] bool take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes) noexcept;
     [[nodiscard]] bool exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause& cause) noexcept;
     [[nodiscard]] bool refuses_growth() const noexcept {
-        return !view_.steady && (view_.state == GuardState::reserve || view_.state == GuardState::ceiling);
+        return view_.state == GuardState::ceiling || (view_.state == GuardState::reserve && !view_.steady);
     }
     void set_limits() noexcept;
 

@@ -213,6 +213,12 @@ Grant Meter::grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_
         state.reason = "memory is far from the ceiling";
         grant.reserve = state.ceiling - shed;
         grant.open = throttle - forecast;
+    } else if (settled >= state.ceiling - margin) {
+        state.state = GuardState::ceiling;
+        state.reason = "memory is at the ceiling";
+        grant.open = std::min(usable, probe_bytes(state.ceiling - shed, now));
+        grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
+        probing_ = true;
     } else if (steady()) {
         state.state = forecast < shed ? GuardState::paced : GuardState::reserve;
         state.reason = "near the ceiling, but writes do not add";
@@ -223,8 +229,8 @@ Grant Meter::grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_
         grant.reserve = state.ceiling - shed;
         grant.open = paced_bytes(static_cast<double>(forecast), static_cast<double>(shed), open_left, now);
     } else {
-        state.state = settled < state.ceiling - margin ? GuardState::reserve : GuardState::ceiling;
-        state.reason = state.state == GuardState::ceiling ? "memory is at the ceiling" : "memory grows within the reserve";
+        state.state = GuardState::reserve;
+        state.reason = "memory grows within the reserve";
         grant.open = std::min(usable, probe_bytes(state.ceiling - shed, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
         probing_ = true;

@@ -38,6 +38,7 @@ class CommandOverlay {
   private:
     // Where the fields of an entry stand.
     static constexpr std::size_t name_field = 0;
+    static constexpr std::size_t arity_field = 1;
     static constexpr std::size_t flags_field = 2;
     static constexpr std::size_t first_field = 3;
     static constexpr std::size_t last_field = 4;
@@ -79,6 +80,8 @@ class CommandOverlay {
         command->live = true;
         command->denyoom = has_flag(flags, "denyoom");
         command->write = has_flag(flags, "write");
+        const std::int64_t arity = entry.elements[arity_field].integer;
+        command->arity = static_cast<std::int16_t>(std::clamp<std::int64_t>(arity, INT16_MIN, INT16_MAX));
         command->movable_keys = has_flag(flags, "movablekeys");
         if (!command->known) {
             // A read may be flagged denyoom, too (searches of some modules); reads never grow.

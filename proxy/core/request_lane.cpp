@@ -148,7 +148,8 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     ShardContext& context = shared_.context;
     const bool searches = command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
     const auto argument = [this](std::size_t i) { return reader_.argument(static_cast<std::uint32_t>(i)); };
-    if (searches && !resp::may_grow(command, reader_.argument_count(), argument)) {
+    const std::uint32_t argc = reader_.argument_count();
+    if (!command.accepts(argc) || (searches && !resp::may_grow(command, argc, argument))) {
         count(command, CommandVerdict::pass);
         release(command, {});
         return Route::pass;

@@ -17,6 +17,7 @@ constexpr auto tick_interval = 10ms;
 constexpr auto accept_pause = 100ms;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
+constexpr policy::Nanos growth_interval_in_storm = 200 * policy::millisecond;
 
 }  // namespace
 
@@ -112,18 +113,22 @@ void Shard::end_batch() {
     context_.guard.flush();
     if (context_.guard.take_sample_wish()) { hooks_.wish_sample(); }
     if (!context_.ooms.empty()) { report_ooms(); }
-    if (context_.growth_dirty && context_.now - growth_reported_at_ >= growth_interval) {
-        growth_reported_at_ = context_.now;
-        context_.growth_dirty = false;
-        hooks_.on_growth(context_.growth);
-    }
+    report_growth(growth_interval);
     if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) { arm_tick(); }
 }
 
 void Shard::report_ooms() {
     if (context_.now - ooms_reported_at_ < ooms_interval) { return; }
     ooms_reported_at_ = context_.now;
+    report_growth(growth_interval_in_storm);  // who filled memory belongs to the story
     hooks_.on_ooms(context_.ooms.take());
+}
+
+void Shard::report_growth(policy::Nanos interval) {
+    if (!context_.growth_dirty || context_.now - growth_reported_at_ < interval) { return; }
+    growth_reported_at_ = context_.now;
+    context_.growth_dirty = false;
+    hooks_.on_growth(context_.growth);
 }
 
 void Shard::wait_for_turn(SessionDriver& driver) {

@@ -58,7 +58,7 @@ struct ClientRow {
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
     std::function<void()> wish_sample;
-    std::function<void(const policy::GrowthLedger&)> on_growth;  // at most once a second
+    std::function<void(const policy::GrowthLedger&)> on_growth;  // once a second, more often in a storm of OOM
 };
 
 class Shard {
@@ -122,6 +122,7 @@ private:
     void arm_tick();
     void tick();
     void report_ooms();
+    void report_growth(policy::Nanos interval);
     void refuse_client(int fd, std::string_view line) noexcept;
 
     Context io_{1};

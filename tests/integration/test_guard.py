@@ -162,8 +162,9 @@ class Burst(GuardTest):
 class LeftAlone(GuardTest):
     def assert_untouched(self, replies):
         self.assertEqual(set(replies), {"OK"})
-        self.assertGreaterEqual(self.verdicts("pass"), len(replies), "the guard judged them")
-        self.assertEqual(self.verdicts("refused") + self.verdicts("held"), 0)
+        self.assertGreaterEqual(self.verdicts("pass") + self.verdicts("held"), len(replies), "the guard judged them")
+        self.assertEqual(self.verdicts("refused"), 0)
+        self.assertLessEqual(self.verdicts("held"), len(replies) // 200, "no hold above noise")
 
     def test_allkeys_lru_at_its_limit(self):
         self.start(RedisServer(maxmemory="64mb", maxmemory_policy="allkeys-lru"))
