@@ -107,11 +107,8 @@ double oversized_write(const Figures& f) noexcept {
 
 double client_buffers(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
-    if (!is_worth_sharing(f)) {
+    if (!is_worth_sharing(f) || f.clients_shared) {
         return 0;
-    }
-    if (f.clients_shared) {
-        return .1;
     }
     double score = by_share(f.share(f.clients));
     if (server_version(s.server)

@@ -93,13 +93,6 @@ void oversized_write(const Figures& f, Story& story) {
 
 void client_buffers(const Figures& f, Story& story) {
     const MemorySample& s = f.sample();
-    if (f.clients_shared) {
-        story.evidence.emplace_back(
-            "the client figure exceeds used memory, as Valkey counts values that replies only "
-            "refer to"
-        );
-        return;
-    }
     story.evidence.push_back(
         "buffers of " + count_text(std::max<std::int64_t>(s.connected_clients, 0)) +
         " clients hold " + size(f.clients) + ", " + of_ceiling(f, f.clients)

@@ -278,8 +278,7 @@ TEST(Logger, AnyThreadMayWrite) {
     }
 }
 
-// --- the sink alone, where its waits can be short
-// ------------------------------------------------------------------
+// The sink alone, where its waits can be short.
 
 void put(LineSink& sink, std::string_view line) {
     sink.log(spdlog::details::log_msg(

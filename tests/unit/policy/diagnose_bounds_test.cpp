@@ -24,6 +24,23 @@ using testing::small_set;
 
 // -------------------------------------------------------------------------------
 
+void expect_bounded(const Diagnosis& d) {
+    ASSERT_GE(d.confidence, 0);
+    ASSERT_LE(d.confidence, 1);
+    ASSERT_FALSE(d.evidence.empty());
+    ASSERT_LE(d.evidence.size(), diagnosis_list_max);
+    ASSERT_LE(d.advice.size(), diagnosis_list_max);
+    ASSERT_LE(d.also.size(), diagnosis_list_max);
+    ASSERT_FALSE(has(d.also, d.cause)) << name_of(d.cause);
+    for (const auto& list : {d.evidence, d.advice}) {
+        for (const auto& sentence : list) {
+            ASSERT_FALSE(sentence.empty());
+            ASSERT_LE(sentence.size(), sentence_bytes_max);
+            ASSERT_EQ(sentence.find("nan"), std::string::npos) << sentence;
+        }
+    }
+}
+
 TEST(DiagnoseBounds, KeysAreShownAsTheOperatorChose) {
     Scene scene({}, sample_of("noeviction_full"));
     scene.growth = carts;
@@ -38,6 +55,9 @@ TEST(DiagnoseBounds, NamesOfClientsCannotForgeLines) {
     Scene scene({}, sample_of("noeviction_full"));
     scene.growth = {{"k", "evil\n{\"event\":\"oom\"}\x1b[2J\xff", "SET", 325'000'000, 1.0}};
     scene.event.command = "S\nET";
+    scene.state.sample.policy = "volatile-\x1b" + std::string(500, 'x');
+    scene.state.sample.family = EvictionFamily::volatile_keys;
+    ASSERT_NO_FATAL_FAILURE(expect_bounded(scene.diagnosis()));
     for (const char c : all_of(scene.diagnosis())) {
         EXPECT_TRUE(c == '\n' || (c >= ' ' && c < '\x7f'));
     }
@@ -99,23 +119,6 @@ MemorySample any_sample(std::mt19937_64& random, Nanos at) {
     s.family = families[random() % families.size()];
     s.primary = random() % 4 != 0;
     return s;
-}
-
-void expect_bounded(const Diagnosis& d) {
-    ASSERT_GE(d.confidence, 0);
-    ASSERT_LE(d.confidence, 1);
-    ASSERT_FALSE(d.evidence.empty());
-    ASSERT_LE(d.evidence.size(), diagnosis_list_max);
-    ASSERT_LE(d.advice.size(), diagnosis_list_max);
-    ASSERT_LE(d.also.size(), diagnosis_list_max);
-    ASSERT_FALSE(has(d.also, d.cause)) << name_of(d.cause);
-    for (const auto& list : {d.evidence, d.advice}) {
-        for (const auto& sentence : list) {
-            ASSERT_FALSE(sentence.empty());
-            ASSERT_LE(sentence.size(), sentence_bytes_max);
-            ASSERT_EQ(sentence.find("nan"), std::string::npos) << sentence;
-        }
-    }
 }
 
 // Whatever a server claims: bounds hold, the cheap verdict agrees with the full one, and nothing is

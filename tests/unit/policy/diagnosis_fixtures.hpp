@@ -69,6 +69,15 @@ inline OomEvent small_set(Nanos at) {
     return event;
 }
 
+// A SET of 20 MiB.
+inline OomEvent blob(Nanos at) {
+    OomEvent event = small_set(at);
+    event.bytes = 20 * mib + 40;
+    event.largest_argument_bytes = 20 * mib;
+    event.key = "blob:1";
+    return event;
+}
+
 inline const std::vector<GrowthRow> carts = {{"cart:*", "checkout", "SET", 325'000'000, 1.0}};
 
 // A scene: what was seen before, the refusal, and the sample that was asked for after it.
