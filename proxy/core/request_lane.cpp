@@ -73,8 +73,10 @@ RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend)
         switch (reader_.read_head(rest)) {
             case resp::HeadResult::need_more: return {Stop::need_more, at};
             case resp::HeadResult::blank:
+                // No command, but the server's one-shot modifiers are used up by it.
                 (void)to_backend.add(rest.substr(0, reader_.consumed()));
                 at += reader_.consumed();
+                shared_.state.next(false);
                 continue;
             case resp::HeadResult::malformed: become_pipe(metrics::OpaqueReason::unreadable_request); continue;
             case resp::HeadResult::head: break;

@@ -17,7 +17,6 @@ constexpr auto tick_interval = 10ms;
 constexpr auto accept_pause = 100ms;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
-constexpr policy::Nanos growth_interval_in_storm = 200 * policy::millisecond;
 
 }  // namespace
 
@@ -120,7 +119,7 @@ void Shard::end_batch() {
 void Shard::report_ooms() {
     if (context_.now - ooms_reported_at_ < ooms_interval) { return; }
     ooms_reported_at_ = context_.now;
-    report_growth(growth_interval_in_storm);  // who filled memory belongs to the story
+    report_growth(ooms_interval);  // who filled memory belongs to the story
     hooks_.on_ooms(context_.ooms.take());
 }
 

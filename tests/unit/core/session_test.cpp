@@ -78,6 +78,13 @@ TEST_P(SessionDialogue, LetsTheServerConsumeReplySkip) {
     EXPECT_TRUE(dialogue.session().idle());
 }
 
+TEST_P(SessionDialogue, ABlankLineUsesUpReplySkip) {
+    dialogue.client(command("CLIENT REPLY SKIP") + "*0\r\n" + command("PING"));
+    EXPECT_FALSE(dialogue.session().idle()) << "PING is answered";
+    EXPECT_EQ(dialogue.backend("+PONG\r\n"), "+PONG\r\n");
+    EXPECT_TRUE(dialogue.session().idle());
+}
+
 TEST_P(SessionDialogue, HoldsAndReleasesInOrder) {
     dialogue.starve();
     EXPECT_EQ(dialogue.client(command("GET a") + command("SET a 1") + command("GET b")), command("GET a"));
