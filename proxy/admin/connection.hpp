@@ -16,9 +16,9 @@
 
 namespace spillway::admin {
 
-// Coroutines here take no parameters and co_await full expressions without temporaries of class
-// type: GCC 12 destroys some of those twice. Held by its coroutine and, while a deadline runs, by
-// the timer.
+// Held by its coroutine and, while a deadline runs, by the timer. The coroutines take no
+// parameters, and no co_await stands in a condition, in `a ? b : c` or beside a temporary that owns
+// memory: GCC 12 miscompiles some of these.
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
     using Answer = std::function<Response(const Request&)>;
