@@ -71,6 +71,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
 void ConnectionState::on_client_reply(std::string_view argument) {
     if (resp::is_word(argument, "ON")) {
         reply_off_ = false;
+        skip_replies_ = 0;  // answered with +OK, even behind a SKIP
     } else if (resp::is_word(argument, "OFF")) {
         reply_off_ = true;
     } else if (resp::is_word(argument, "SKIP") && !reply_off_) {

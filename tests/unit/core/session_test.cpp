@@ -85,6 +85,14 @@ TEST_P(SessionDialogue, ABlankLineUsesUpReplySkip) {
     EXPECT_TRUE(dialogue.session().idle());
 }
 
+TEST_P(SessionDialogue, ReplyOnEndsASkip) {
+    dialogue.client(command("CLIENT REPLY SKIP") + command("CLIENT REPLY ON") + command("PING"));
+    EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n");
+    EXPECT_FALSE(dialogue.session().idle());
+    dialogue.backend("+PONG\r\n");
+    EXPECT_TRUE(dialogue.session().idle());
+}
+
 TEST_P(SessionDialogue, HoldsAndReleasesInOrder) {
     dialogue.starve();
     EXPECT_EQ(dialogue.client(command("GET a") + command("SET a 1") + command("GET b")), command("GET a"));
