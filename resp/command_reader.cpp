@@ -143,20 +143,24 @@ HeadResult CommandReader::read_arguments(std::string_view window) {
         if (window[at_] != '$') {
             return HeadResult::malformed;
         }
-        const NumberLine line = read_number_line(window, at_ + 1);
-        if (line.state == LineState::need_more) {
-            return finish_in_length(window);
+        auto [length, begin] = short_number(window, at_ + 1);
+        if (begin == 0) {
+            const NumberLine line = read_long_number_line(window, at_ + 1);
+            if (line.state == LineState::need_more) {
+                return finish_in_length(window);
+            }
+            if (line.state == LineState::malformed || line.value < 0) {
+                return HeadResult::malformed;
+            }
+            length = static_cast<std::uint64_t>(line.value);
+            begin = line.end;
         }
-        if (line.state == LineState::malformed || line.value < 0) {
-            return HeadResult::malformed;
-        }
-        const auto length = static_cast<std::uint64_t>(line.value);
-        const std::size_t in_hand = window.size() - line.end;
+        const std::size_t in_hand = window.size() - begin;
         if (length > in_hand || in_hand - length < 2) {
-            return finish_in_argument(window, line.end, length);
+            return finish_in_argument(window, begin, length);
         }
-        note_argument(line.end, static_cast<std::size_t>(length), length);
-        at_ = line.end + static_cast<std::size_t>(length) + 2;
+        note_argument(begin, static_cast<std::size_t>(length), length);
+        at_ = begin + static_cast<std::size_t>(length) + 2;
     }
     return finish_head(at_, 0, false);
 }
@@ -185,7 +189,6 @@ HeadResult CommandReader::finish_head(std::size_t consumed, std::uint64_t bulk_l
     in_body_ = in_body;
     bulk_left_ = bulk_left;
     body_arguments_left_ = argc_ - announced_;
-    body_header_size_ = 0;
     return HeadResult::head;
 }
 
@@ -220,10 +223,10 @@ HeadResult CommandReader::read_inline(std::string_view window) {
 }
 
 const CommandReader::ArgumentRef* CommandReader::ref(std::uint32_t i) const noexcept {
-    if (i >= announced_ || i >= arguments_kept_max) {
-        return nullptr;
+    if (i < few_max) {
+        return i < announced_ ? &few_[i] : nullptr;
     }
-    return i < few_max ? &few_[i] : &more_[i - few_max];
+    return i - few_max < more_.size() ? &more_[i - few_max] : nullptr;
 }
 
 std::string_view CommandReader::argument(std::uint32_t i) const noexcept {

@@ -25,12 +25,12 @@
 namespace spillway::resp {
 
 // A head is gathered up to this many bytes before it is judged by what is known of it.
-inline constexpr std::size_t head_bytes_max = 16 * 1024;
+inline constexpr std::size_t head_bytes_max = std::size_t{16} * 1024;
 // An argument that has not arrived in full is waited for when it is no longer than this.
-inline constexpr std::size_t gathered_argument_bytes_max = 4 * 1024;
+inline constexpr std::size_t gathered_argument_bytes_max = std::size_t{4} * 1024;
 // The server's own bound on an inline command whose newline has not come: such a window may grow to
 // this size.
-inline constexpr std::size_t inline_bytes_max = 64 * 1024;
+inline constexpr std::size_t inline_bytes_max = std::size_t{64} * 1024;
 // Text and length are kept of so many arguments of a command; of those behind them only the sums
 // are.
 inline constexpr std::size_t arguments_kept_max = 256;

@@ -1,4 +1,5 @@
-// Splits an inline command into words as the server does (sdssplitargs): blanks, "…" with escapes, '…'.
+// Splits an inline command into words as the server does (sdssplitargs): blanks, "…" with escapes,
+// '…'.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ struct InlineWords {
     std::vector<std::uint32_t> ends;  // where each word ends in `text`
 };
 
-// False when quotes do not balance; `line` is without its line end. Words are replaced, memory is reused.
+// False when quotes do not balance; `line` is without its line end. Words are replaced, memory is
+// reused.
 [[nodiscard]] bool split_inline(std::string_view line, InlineWords& words);
 
 }  // namespace spillway::resp

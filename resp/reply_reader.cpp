@@ -134,13 +134,20 @@ void ReplyReader::begin_reply(char type) noexcept {
 // Passes the elements at the front of `bytes` that lie there in full, one after the other.
 ReplyReader::Step ReplyReader::pass_plain(std::string_view bytes) {
     std::size_t at = 0;
-    while (in_value_ && !kind_wanted_ && at < bytes.size()) {
+    while (in_value_ && at < bytes.size()) {
         const std::string_view rest = bytes.substr(at);
         const std::size_t size = plain_size(rest);
         if (size == 0) {
             break;
         }
         type_ = rest.front();
+        if (kind_wanted_) {
+            kind_wanted_ = false;
+            if (type_ == '+' || (type_ == '$' && rest[1] != '-')) {
+                const std::size_t begin = type_ == '+' ? 1 : rest.find('\n') + 1;
+                keep_kind(rest.substr(begin, size - terminator_size - begin));
+            }
+        }
         if (behind_attribute()) {
             begin_reply(type_);
         } else if (type_ == ':') {
@@ -176,6 +183,12 @@ ReplyReader::Step ReplyReader::begin_value(std::string_view bytes) {
     }
     if (is_error_type(type)) {
         error_.clear();
+    }
+    if (has_length(type)) {
+        const ShortNumber number = short_number(bytes, 1);
+        if (number.end > 0 && bytes[number.end - 1] == '\n') {
+            return {finish_header(static_cast<std::int64_t>(number.value)), number.end};
+        }
     }
     return {ReplyEvent::need_more, 1};
 }
@@ -246,16 +259,18 @@ ReplyEvent ReplyReader::finish_line() {
         return finish_value();
     }
     const auto number = parse_canonical({header_.data(), header_size_});
-    if (!number || *number < -1) {
-        return ReplyEvent::unfollowable;
-    }
+    return number && *number >= -1 ? finish_header(*number) : ReplyEvent::unfollowable;
+}
+
+// `number` is a count or a length, or -1 for null.
+ReplyEvent ReplyReader::finish_header(std::int64_t number) {
     if (shape_of(type_) != Shape::bulk) {
-        return open_aggregate(std::max<std::int64_t>(*number, 0));
+        return open_aggregate(std::max<std::int64_t>(number, 0));
     }
-    if (*number < 0) {
+    if (number < 0) {
         return finish_value();
     }
-    bulk_left_ = static_cast<std::uint64_t>(*number) + terminator_size;
+    bulk_left_ = static_cast<std::uint64_t>(number) + terminator_size;
     stage_ = Stage::bulk;
     return ReplyEvent::need_more;
 }
@@ -291,7 +306,7 @@ ReplyEvent ReplyReader::finish_value() {
     const bool error = is_error_type(type_);
     stage_ = Stage::type;
     --owed_;
-    while (owed_ == 0 && pushes_ > 0) {
+    if (owed_ == 0 && pushes_ > 0) {  // the push settles nothing, so what it stands in still waits
         owed_ = owed_outside_[--pushes_];
     }
     if (owed_ == 0) {

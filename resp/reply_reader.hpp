@@ -78,6 +78,7 @@ class ReplyReader {
     [[nodiscard]] Step pass_bulk(std::string_view bytes);
     [[nodiscard]] std::size_t take_line(std::string_view part);
     [[nodiscard]] ReplyEvent finish_line();
+    [[nodiscard]] ReplyEvent finish_header(std::int64_t number);
     [[nodiscard]] ReplyEvent open_aggregate(std::int64_t count);
     [[nodiscard]] ReplyEvent finish_value();
     [[nodiscard]] bool behind_attribute() const noexcept {

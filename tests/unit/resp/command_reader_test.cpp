@@ -400,12 +400,22 @@ TEST(CommandHead, CountsAnAnnouncedLengthUpToABound) {
 }
 
 TEST(CommandHead, BeginsAnewBehindEachCommand) {
+    const std::string six = command({"SET", "a", "b", "c", "d", "the largest"});
+    const std::string seven = command({"MSET", "one", "two", "three", "four", "five", "six"});
+    const std::string one = command({"PING"});
     CommandReader reader;
-    ASSERT_EQ(read(reader, command({"SET", "a", "b", "c", "d", "e"})), HeadResult::head);
-    ASSERT_EQ(read(reader, command({"PING"})), HeadResult::head);
+    ASSERT_EQ(read(reader, six), HeadResult::head);
+    EXPECT_EQ(reader.argument(4), "d");
+    EXPECT_EQ(reader.argument(6).data(), nullptr);
+    ASSERT_EQ(read(reader, seven), HeadResult::head);
+    EXPECT_EQ(reader.argument(4), "four");
+    EXPECT_EQ(reader.argument(6), "six");
+    EXPECT_EQ(reader.largest_argument_bytes(), 5U);
+    ASSERT_EQ(read(reader, one), HeadResult::head);
     EXPECT_EQ(reader.argument_count(), 1U);
     EXPECT_EQ(reader.arguments_announced(), 1U);
     EXPECT_EQ(reader.argument(1).data(), nullptr);
+    EXPECT_EQ(reader.argument(4).data(), nullptr);
     EXPECT_EQ(reader.argument_bytes(), 4U);
     EXPECT_EQ(reader.largest_argument_bytes(), 4U);
     ASSERT_EQ(read(reader, "*0\r\n"), HeadResult::blank);

@@ -286,6 +286,8 @@ TEST(ReplyReader, TellsWhatAFrameOfASubscriptionSays) {
          {"reply 27 * aaaaaaaaaabbbbbb 0"}},
         {"no string first", "*2\r\n:1\r\n+b\r\n", {"reply 12 *  1"}},
         {"null first", "*2\r\n$-1\r\n+b\r\n", {"reply 13 *  0"}},
+        {"a double first", "*2\r\n,1.5\r\n+b\r\n", {"reply 14 *  0"}},
+        {"a verbatim string first", "*2\r\n=5\r\ntxt:a\r\n+b\r\n", {"reply 19 *  0"}},
         {"an array first", "*2\r\n*1\r\n+a\r\n+b\r\n", {"reply 16 *  0"}},
         {"empty first", "*2\r\n$0\r\n\r\n+b\r\n", {"reply 14 *  0"}},
         {"CR in it", "*1\r\n+a\rb\r\n", {"reply 10 * a\rb 0"}},

@@ -88,6 +88,9 @@ class ReplyTrace {
             reader_.is_error() == (text == "-" || text == "!"),
             "errors are those with an error's type"
         );
+        expect(
+            reader_.type() != ':' || reader_.last_integer() == 0, "an integer is none inside itself"
+        );
         if (reader_.is_error()) {
             text += " " + quoted_error();
         }
