@@ -50,8 +50,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             return false;
         case resp::Effect::reset:
             end_multi();
-            reply_off_ = false;
-            skip_replies_ = 0;
+            reply_off_ = false;  // a SKIP still swallows its answer
             break;
         case resp::Effect::auth: change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default"; break;
         case resp::Effect::hello: change = read_hello(head); break;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -42,10 +43,12 @@ Endpoint unix_endpoint(const std::string& path) {
 
 // A socket file whose server is gone may be replaced; one that still answers may not.
 bool remove_stale_socket(const Endpoint& endpoint) noexcept {
-    const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(probe.get(), as_sockaddr(endpoint), endpoint.size) == 0 || errno != ECONNREFUSED) { return false; }
     sockaddr_un address{};
     std::memcpy(&address, &endpoint.address, sizeof address);
+    struct stat file {};
+    if (::lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) { return false; }
+    const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(probe.get(), as_sockaddr(endpoint), endpoint.size) == 0 || errno != ECONNREFUSED) { return false; }
     return ::unlink(address.sun_path) == 0;
 }
 

@@ -93,6 +93,12 @@ TEST_P(SessionDialogue, ReplyOnEndsASkip) {
     EXPECT_TRUE(dialogue.session().idle());
 }
 
+TEST_P(SessionDialogue, ResetBehindASkipIsSilent) {
+    dialogue.client(command("CLIENT REPLY SKIP") + command("RESET") + command("PING"));
+    EXPECT_EQ(dialogue.backend("+PONG\r\n"), "+PONG\r\n");
+    EXPECT_TRUE(dialogue.session().idle());
+}
+
 TEST_P(SessionDialogue, HoldsAndReleasesInOrder) {
     dialogue.starve();
     EXPECT_EQ(dialogue.client(command("GET a") + command("SET a 1") + command("GET b")), command("GET a"));
