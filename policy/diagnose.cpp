@@ -195,10 +195,12 @@ Diagnosis diagnose(const Evidence& evidence) {
         out.confidence = scores[best] * trust_in(f);
         tell(f, scores, best, out);
         if (refusal) {
-            if (out.cause != Cause::unknown) {
+            const Cause told = evidence.event->guard_cause;
+            std::erase(out.also, told);
+            if (out.cause != Cause::unknown && out.cause != told) {
                 out.also.insert(out.also.begin(), out.cause);
             }
-            out.cause = evidence.event->guard_cause;
+            out.cause = told;
             out.confidence = 1;
         }
     }

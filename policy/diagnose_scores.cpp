@@ -34,6 +34,22 @@ template <std::size_t Count>
     return curve(share, std::array<Step, 4>{{{.05, 0}, {.25, .75}, {.5, .95}, {.75, .97}}});
 }
 
+// Where the limit is hidden, shares are of what is in use: of next to nothing they say nothing.
+[[nodiscard]] bool is_worth_sharing(const Figures& f) noexcept {
+    return f.limited || f.counted > 32 * 1048576.;
+}
+
+// What holds `bytes` explains an OOM only if there were room without it: above data that fills the
+// ceiling alone, buffers that come and go explain nothing.
+[[nodiscard]] double by_holder(const Figures& f, double bytes) noexcept {
+    if (!is_worth_sharing(f)) {
+        return 0;
+    }
+    const double score = by_share(f.share(bytes));
+    const double room_without = f.share(f.room + bytes);
+    return f.limited && room_without < .03 ? std::min(score, .5) : score;
+}
+
 // Data explains it the less the more others hold.
 [[nodiscard]] double data_weight(const Figures& f) noexcept {
     return std::clamp(f.share(f.data) / .9, .2, 1.);
@@ -45,11 +61,6 @@ template <std::size_t Count>
     const double without_write = f.limited ? (f.counted - f.write_held) / f.ceiling : 0;
     return f.reply ? curve(without_write, std::array<Step, 3>{{{.85, 0}, {.95, .8}, {.98, 1}}})
                    : curve(without_write, std::array<Step, 3>{{{.75, 0}, {.9, .8}, {.98, 1}}});
-}
-
-// Where the limit is hidden, shares are of what is in use: of next to nothing they say nothing.
-[[nodiscard]] bool is_worth_sharing(const Figures& f) noexcept {
-    return f.limited || f.counted > 32 * 1048576.;
 }
 
 // Keys with a TTL have been there, as we saw or as evictions prove: under volatile-* only such keys
@@ -107,10 +118,10 @@ double oversized_write(const Figures& f) noexcept {
 
 double client_buffers(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
-    if (!is_worth_sharing(f) || f.clients_shared) {
+    if (f.clients_shared) {
         return 0;
     }
-    double score = by_share(f.share(f.clients));
+    double score = by_holder(f, f.clients);
     if (server_version(s.server)
             .valkey) {  // since 9 the figure may count values that replies only refer to
         score = std::min(score, .9);
@@ -131,11 +142,11 @@ double client_buffers(const Figures& f) noexcept {
 }
 
 double replication_buffers(const Figures& f) noexcept {
-    return is_worth_sharing(f) ? by_share(f.share(f.replication)) : 0;
+    return by_holder(f, f.replication);
 }
 
 double script_memory(const Figures& f) noexcept {
-    return is_worth_sharing(f) ? by_share(f.share(f.scripts)) : 0;
+    return by_holder(f, f.scripts);
 }
 
 double lazyfree_pending(const Figures& f) noexcept {
@@ -155,7 +166,7 @@ double non_data_overhead(const Figures& f) noexcept {
     }
     const double startup =
         f.share(f.startup) > .5 ? f.startup : 0;  // a limit too small for any data
-    return std::min(.93, by_share(f.share(f.non_data + startup)));
+    return std::min(.93, by_holder(f, f.non_data + startup));
 }
 
 double no_evictable_keys(const Figures& f) noexcept {

@@ -448,6 +448,13 @@ void refusal(const Figures& f, Story& story) {
                 "split it, or raise [guard] evict_max if the cache may be lost for it"
             );
             break;
+        case Cause::oversized_write:
+            story.evidence.push_back(
+                the_write(f) + " needs about " + size(f.write_need) +
+                " while Redis checks it; there is room for " + size(std::max(f.room, 0.0))
+            );
+            story.advice.emplace_back("split values like this one, or store it outside Redis");
+            break;
         default:
             story.evidence.push_back(
                 size(f.counted) + " of " + size(f.ceiling) +

@@ -167,6 +167,20 @@ TEST(Diagnose, ARefusalForSizeOnAHalfEmptyServer) {
     EXPECT_TRUE(says(scene.diagnosis().advice, "evict_max"));
 }
 
+TEST(Diagnose, ARefusalOfALargeWriteSaysWhatItNeedsAndNamesItsCauseOnce) {
+    Scene scene({sample_of("oversized_before")}, sample_of("oversized_before"));
+    scene.event = blob(scene.event.at);
+    scene.event.origin = OomOrigin::guard;
+    scene.event.guard_cause = Cause::oversized_write;
+    const Diagnosis d = scene.diagnosis();
+    EXPECT_TRUE(says(
+        d.evidence,
+        "this SET of 20 MiB needs about 50 MiB while Redis checks it; there is room for 21 MiB"
+    )) << all_of(d);
+    EXPECT_EQ(d.cause, Cause::oversized_write);
+    EXPECT_FALSE(has(d.also, Cause::oversized_write));
+}
+
 TEST(Diagnose, AHealthyServerIsToldSo) {
     for (const char* fixture :
          {"oversized_before",

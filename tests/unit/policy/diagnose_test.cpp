@@ -298,6 +298,17 @@ TEST(Diagnose, BuffersAreNamedBesideTheDataFromASeventhOnAndFirstFromAThird) {
     EXPECT_TRUE(has(with_buffers(12 * mib).also, Cause::noeviction_at_ceiling));
 }
 
+TEST(Diagnose, BuffersAboveDataThatFillsTheCeilingAloneAreOnlyNamedBeside) {
+    MemorySample at = sample_of("noeviction_full");
+    at.used_memory += 24 * mib;  // a large value arrives at a server that is full
+    at.used_memory_overhead += 24 * mib;
+    at.clients_normal_bytes += 24 * mib;
+    at.max_input_buffer_bytes = 24 * mib;
+    const Diagnosis d = Scene({}, at).diagnosis();
+    EXPECT_EQ(d.cause, Cause::noeviction_at_ceiling);
+    EXPECT_TRUE(has(d.also, Cause::client_buffers));
+}
+
 TEST(Diagnose, ReplicationBuffers) {
     const Diagnosis d = Scene({}, sample_of("backlog_full")).diagnosis();
     EXPECT_EQ(d.cause, Cause::replication_buffers);
