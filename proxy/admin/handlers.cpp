@@ -3,6 +3,7 @@
 
 #include "proxy/admin/ascii_case.hpp"
 #include "proxy/admin/router.hpp"
+#include "proxy/log/encode.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +12,6 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
 namespace spillway::admin {
 namespace {
@@ -23,7 +23,7 @@ constexpr std::string_view text_type = "text/plain; charset=utf-8";
 constexpr std::string_view html_type = "text/html; charset=utf-8";
 
 Response json_response(int status, const json::value& value) {
-    return {.status = status, .body = json::serialize(value) + '\n'};
+    return {.status = status, .body = log::to_line(value) + '\n'};
 }
 
 Response not_supported() {
