@@ -268,6 +268,14 @@ TEST(IncidentDesk, ACauseIsNotRevisedLaterNorByASampleWithoutPressure) {
     EXPECT_EQ(kinds(relieved.tick()), "");
 }
 
+TEST(IncidentDesk, ACauseIsNotRevisedToOneThatIsLessThanLikely) {
+    Desk desk;
+    desk.open_one();
+    desk.wait(200 * millisecond);
+    desk.knows("allkeys_full");  // explains no OOM at all
+    EXPECT_EQ(kinds(desk.tick()), "");
+}
+
 TEST(IncidentDesk, RevisionsAreBounded) {
     Desk desk;
     desk.open_one();
