@@ -70,6 +70,7 @@ private:
 // Written by the shard at the end of a pass, read by the control side.
 struct alignas(64) TrafficCells {
     std::atomic<std::int64_t> charged{0};   // credit taken, whether spent yet or not
+    std::atomic<std::int64_t> spent{0};     // of it, on commands that were sent
     std::atomic<std::int64_t> answered{0};  // of commands that were answered, as charged
     std::atomic<std::int64_t> grown{0};     // of commands answered without an error: lasting growth, as estimated
     std::atomic<std::int64_t> refused{0};   // commands refused for want of credit
@@ -79,6 +80,7 @@ struct alignas(64) TrafficCells {
 struct TrafficCounters {
     std::int64_t charged = 0;
     std::int64_t answered = 0;
+    std::int64_t spent = 0;
     std::int64_t grown = 0;
     std::int64_t refused = 0;
 };

@@ -74,6 +74,7 @@ public:
     }
     // Makes what was settled visible to the control side; once a pass.
     void flush() noexcept {
+        cells_.spent.store(charged_ - lease_, std::memory_order_relaxed);
         cells_.answered.store(answered_, std::memory_order_relaxed);
         cells_.refused.store(refused_, std::memory_order_relaxed);
         cells_.grown.store(grown_, std::memory_order_release);

@@ -136,6 +136,9 @@ void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
     // this may only take away from a gain, never turn it into a loss.
     const std::int64_t buffers = state.sample.clients_normal_bytes - last_.sample.clients_normal_bytes;
     if (buffers > 0 && gained > 0) { gained = std::max<std::int64_t>(0, gained - buffers); }
+    // Commands under way are in the server's buffers, or have run and are not counted as estimated yet: what they take is
+    // looked at when they are answered.
+    gained -= (at_ask.spent - at_ask.answered) - (last_at_ask_.spent - last_at_ask_.answered);
     if (state.sample.family == EvictionFamily::volatile_keys) { gained -= state.evictable - last_.evictable; }
 
     const double elapsed = std::max(seconds(state.sample.asked_at - last_.sample.asked_at), 1e-3);

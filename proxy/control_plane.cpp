@@ -177,6 +177,7 @@ std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::
 policy::TrafficCounters ControlPlane::traffic() const noexcept {
     policy::TrafficCounters sum;
     for (std::size_t i = 0; i < shards_.size(); ++i) {
+        sum.spent += cells_[i].spent.load(std::memory_order_relaxed);
         sum.refused += cells_[i].refused.load(std::memory_order_relaxed);
         sum.grown += cells_[i].grown.load(std::memory_order_acquire);
         sum.answered += cells_[i].answered.load(std::memory_order_acquire);

@@ -142,7 +142,8 @@ struct Model {
         next_sample = now + meter.next_interval(100 * millisecond);
     }
     [[nodiscard]] TrafficCounters counters() const {
-        return {cells.charged.load(), cells.answered.load(), cells.grown.load(), cells.refused.load()};
+        return {.charged = cells.charged.load(), .answered = cells.answered.load(), .spent = cells.spent.load(),
+                .grown = cells.grown.load(), .refused = cells.refused.load()};
     }
     void reset_counts() { passed = stopped = 0; }
 
