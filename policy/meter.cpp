@@ -17,8 +17,11 @@ constexpr double all_keys_share = 0.95;
 constexpr double evidence_bytes_max = 4.0 * 1024 * 1024;
 constexpr double evidence_kept_by_probe = 0.7;
 constexpr double evidence_kept_by_pause = 0.25;
-// Noise of used_memory from one sample to the next: buffers of connections, mostly.
-constexpr double noise_bytes = 64.0 * 1024;
+// What used_memory may gain without any data: buffers of connections, first use of a command, tables.
+constexpr std::int64_t noise_bytes_min = 64 * 1024;
+constexpr std::int64_t noise_bytes_max = 4 * 1024 * 1024;
+// A connection that has sent its first command.
+constexpr std::int64_t connection_bytes = 40 * 1024;
 constexpr std::int64_t probe_bytes_min = 16 * 1024;
 constexpr std::int64_t probe_bytes_max = 256 * 1024;
 constexpr Nanos probe_interval = 100 * millisecond;
@@ -33,6 +36,10 @@ constexpr double growth_noise_bytes_per_s = 4096;
 constexpr Nanos carry_max = 250 * millisecond;
 
 double seconds(Nanos nanos) noexcept { return static_cast<double>(nanos) / static_cast<double>(second); }
+
+double noise_of(std::int64_t ceiling) noexcept {
+    return static_cast<double>(std::clamp(ceiling / 256, noise_bytes_min, noise_bytes_max));
+}
 
 // What estimates may be wrong by near the ceiling.
 std::int64_t margin_of(std::int64_t ceiling) noexcept { return std::min<std::int64_t>(ceiling / 512 + 64 * 1024, ceiling / 64); }
@@ -135,7 +142,9 @@ void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
     // Memory of connections is not growth of data. Valkey reports shared buffers here that are no memory at all, so
     // this may only take away from a gain, never turn it into a loss.
     const std::int64_t buffers = state.sample.clients_normal_bytes - last_.sample.clients_normal_bytes;
-    if (buffers > 0 && gained > 0) { gained = std::max<std::int64_t>(0, gained - buffers); }
+    const std::int64_t newcomers = state.sample.connected_clients - last_.sample.connected_clients;
+    const std::int64_t connections = std::max(buffers, newcomers * connection_bytes);
+    if (connections > 0 && gained > 0) { gained = std::max<std::int64_t>(0, gained - connections); }
     // Commands under way are in the server's buffers, or have run and are not counted as estimated yet: what they take is
     // looked at when they are answered.
     gained -= (at_ask.spent - at_ask.answered) - (last_at_ask_.spent - last_at_ask_.answered);
@@ -147,15 +156,16 @@ void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
 
     if (estimated <= 0) { return; }
     const auto evidence = static_cast<double>(estimated);
+    const double noise = noise_of(state.ceiling);
     const double kept = probing_ ? evidence_kept_by_probe : evidence_bytes_max / (evidence_bytes_max + evidence);
     sum_estimated_ = sum_estimated_ * kept + evidence;
-    sum_gained_ = sum_gained_ * kept + std::clamp(static_cast<double>(gained), -0.5 * evidence - noise_bytes, 1.5 * evidence + noise_bytes);
+    sum_gained_ = sum_gained_ * kept + std::clamp(static_cast<double>(gained), -0.5 * evidence - noise, 1.5 * evidence + noise);
     judge_load(state.ceiling);
 }
 
 // A load that was taken for steady and was not has used up part of the doubt in its favour.
 void Meter::judge_load(std::int64_t ceiling) {
-    const double doubt = std::min(allowance_bytes_, static_cast<double>(ceiling) / 64);
+    const double doubt = std::min(allowance_bytes_, noise_of(ceiling));
     if (sum_gained_ >= growing_above * sum_estimated_ + doubt) {
         if (!growing_ && last_.state >= GuardState::reserve) { allowance_bytes_ /= 2; }
         growing_ = true;
@@ -272,7 +282,7 @@ void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos 
     if (settled < ceiling * settings_.shed_at) {
         probe_gain_left_ = reserve / 4;
         probe_refilled_at_ = now;
-        allowance_bytes_ = noise_bytes;
+        allowance_bytes_ = noise_of(state.ceiling);
     } else if (newly_refused && now - refused_at_ > demand_pause) {
         probe_gain_left_ = std::max(probe_gain_left_, left / 8);
         sum_estimated_ *= evidence_kept_by_pause;

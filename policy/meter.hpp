@@ -83,7 +83,7 @@ private:
     // little evidence decides nothing: `allowance_` bytes of gain are not held against a load.
     double sum_estimated_ = 0;
     double sum_gained_ = 0;
-    double allowance_bytes_ = 64 * 1024;
+    double allowance_bytes_ = 1 << 20;
     bool growing_ = false;  // with hysteresis; a load of which nothing is known counts as steady
     double foreign_bytes_per_s_ = 0;
     Nanos granted_at_ = 0;
