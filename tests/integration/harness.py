@@ -42,10 +42,15 @@ def until(what, probe, seconds=DEADLINE_S):
         time.sleep(0.005)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(given=set()):
+    """A port that nobody listens on, and that this process has not been told of before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in given:
+            given.add(port)
+            return port
 
 
 def more_files(count):

@@ -38,7 +38,8 @@ def http_raw(port, request):
 
 class AdminTest(unittest.TestCase):
     def start(self, **sections):
-        self.redis = self.enterContext(RedisServer(maxmemory="64mb", maxmemory_policy="noeviction"))
+        self.redis = self.enterContext(RedisServer(maxmemory="64mb", maxmemory_policy="noeviction",
+                                                   enable_debug_command="yes"))
         self.spillway = self.enterContext(Spillway(self.redis, **sections))
 
     def wire(self):
@@ -85,9 +86,11 @@ class Metrics(AdminTest):
         requests = [("SET", "k", "v"), ("GET", "k"), ("EVAL", "return 1", 0), ("DEL", "k"), ("PING",),
                     ("EXPIRE", "k", 9)]
         data = b"".join(encode(*request) for request in requests) * size
+        self.redis.control.send(encode("DEBUG", "SLEEP", 0.5))  # so that all are under way at once
         wire.send(data)
         for _ in range(size * len(requests)):
             wire.reply()
+        self.redis.control.reply()
         metric = self.spillway.metric
         until("all commands counted", lambda: metric("spillway_commands_total") == size * len(requests))
         for name, wanted in (("growing", size), ("script", size), ("freeing", size)):
