@@ -7,7 +7,8 @@
 
 namespace spillway::policy {
 
-// Backend OOM replies carry one of the diagnosis causes; refusals by the guard may also carry the last three.
+// Backend OOM replies carry one of the diagnosis causes; refusals by the guard may also carry the
+// last three.
 enum class Cause : std::uint8_t {
     noeviction_at_ceiling,
     no_evictable_keys,
@@ -33,11 +34,13 @@ enum class Cause : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, 21> cause_names = {
-    "noeviction-at-ceiling", "no-evictable-keys", "few-evictable-keys", "eviction-too-slow",   "oversized-write",
-    "big-key",               "client-buffers",    "replication-buffers", "lazyfree-pending",   "script-memory",
-    "non-data-overhead",     "ceiling-lowered",   "script-refused",      "provider-limit",     "replica-promoted",
-    "cluster-skew",          "write-burst",       "unknown",             "near-ceiling",       "write-max",
-    "evict-max",
+    "noeviction-at-ceiling", "no-evictable-keys",   "few-evictable-keys",
+    "eviction-too-slow",     "oversized-write",     "big-key",
+    "client-buffers",        "replication-buffers", "lazyfree-pending",
+    "script-memory",         "non-data-overhead",   "ceiling-lowered",
+    "script-refused",        "provider-limit",      "replica-promoted",
+    "cluster-skew",          "write-burst",         "unknown",
+    "near-ceiling",          "write-max",           "evict-max",
 };
 
 [[nodiscard]] constexpr std::string_view name_of(Cause cause) noexcept {

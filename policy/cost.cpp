@@ -1,9 +1,10 @@
-// Estimates how many bytes a command makes Redis grow by; an upper bound for all but scripts and unbounded commands.
+// Estimates how many bytes a command makes Redis grow by; an upper bound for all but scripts and
+// unbounded commands.
 #include "policy/cost.hpp"
 
-#include <algorithm>
-
 #include "resp/command_arguments.hpp"
+
+#include <algorithm>
 
 namespace spillway::policy {
 namespace {
@@ -22,11 +23,15 @@ std::uint64_t with_rounding(std::uint64_t bytes) noexcept {
 }  // namespace
 
 Cost cost_of(const resp::CommandInfo& command, const CommandSize& size) noexcept {
-    std::uint64_t lasting = with_rounding(std::max(size.argument_bytes, size.string_bytes_reached)) +
-                            std::min(resp::overhead_bytes(command.cost, size.argument_count), estimate_max);
-    if (command.growth == resp::Growth::unbounded) { lasting += unbounded_charge; }
+    std::uint64_t lasting =
+        with_rounding(std::max(size.argument_bytes, size.string_bytes_reached)) +
+        std::min(resp::overhead_bytes(command.cost, size.argument_count), estimate_max);
+    if (command.growth == resp::Growth::unbounded) {
+        lasting += unbounded_charge;
+    }
     Cost cost;
-    cost.large = size.largest_argument_bytes >= large_argument_bytes || size.string_bytes_reached >= large_argument_bytes;
+    cost.large = size.largest_argument_bytes >= large_argument_bytes ||
+                 size.string_bytes_reached >= large_argument_bytes;
     std::uint64_t charge = lasting;
     if (size.largest_argument_bytes >= large_argument_bytes) {
         charge += with_rounding(std::min(size.largest_argument_bytes, estimate_max));

@@ -1,7 +1,9 @@
-// The credit that all shards of one backend share: bytes of estimated growth that may still be admitted.
+// The credit that all shards of one backend share: bytes of estimated growth that may still be
+// admitted.
 //
-// The control side grants it anew with each sample; shards take it in lots, so that the hot path shares no line.
-// Two amounts shrink together: `open` may be spent at once, `room` is what lies between here and the ceiling.
+// The control side grants it anew with each sample; shards take it in lots, so that the hot path
+// shares no line. Two amounts shrink together: `open` may be spent at once, `room` is what lies
+// between here and the ceiling.
 //
 //   0 ───────────── forecast ─── open ───┤        ├─ reserve ─┤ ceiling
 //                   └──────────────────── room ───────────────┘
@@ -22,8 +24,9 @@ struct Grant {
 };
 
 class CreditPool {
-public:
-    // Control side: nothing can be taken between freeze() and grant(), so that what the shards were charged is exact.
+  public:
+    // Control side: nothing can be taken between freeze() and grant(), so that what the shards were
+    // charged is exact.
     void freeze() noexcept { open_.store(0, std::memory_order_seq_cst); }
     void grant(const Grant& grant) noexcept {
         room_.store(grant.room, std::memory_order_relaxed);
@@ -47,33 +50,44 @@ public:
     [[nodiscard]] bool take_room(std::int64_t bytes) noexcept {
         std::int64_t room = room_.load(std::memory_order_relaxed);
         while (room - reserve_.load(std::memory_order_relaxed) >= bytes) {
-            if (room_.compare_exchange_weak(room, room - bytes, std::memory_order_acq_rel)) { return true; }
+            if (room_.compare_exchange_weak(room, room - bytes, std::memory_order_acq_rel)) {
+                return true;
+            }
         }
         return false;
     }
     // Takes `bytes` whatever is left: critical commands, and what was found out too late.
-    void take_anyway(std::int64_t bytes) noexcept { room_.fetch_sub(bytes, std::memory_order_relaxed); }
+    void take_anyway(std::int64_t bytes) noexcept {
+        room_.fetch_sub(bytes, std::memory_order_relaxed);
+    }
 
-    [[nodiscard]] std::int64_t open() const noexcept { return open_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::int64_t room() const noexcept { return room_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::int64_t open() const noexcept {
+        return open_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::int64_t room() const noexcept {
+        return room_.load(std::memory_order_relaxed);
+    }
     // Less than half of what the last sample granted is left: time to ask for the next one.
-    [[nodiscard]] bool running_low() const noexcept { return open() < granted_.load(std::memory_order_relaxed) / 2; }
+    [[nodiscard]] bool running_low() const noexcept {
+        return open() < granted_.load(std::memory_order_relaxed) / 2;
+    }
 
-private:
+  private:
     alignas(64) std::atomic<std::int64_t> open_{Grant::unlimited};
     std::atomic<std::int64_t> room_{Grant::unlimited};
     std::atomic<std::int64_t> reserve_{0};
     std::atomic<std::int64_t> granted_{Grant::unlimited};
 };
 
-// What one shard has been charged and has had answered, since it started: cumulative bytes of estimated growth.
-// Written by the shard at the end of a pass, read by the control side.
+// What one shard has been charged and has had answered, since it started: cumulative bytes of
+// estimated growth. Written by the shard at the end of a pass, read by the control side.
 struct alignas(64) TrafficCells {
     std::atomic<std::int64_t> charged{0};   // credit taken, whether spent yet or not
     std::atomic<std::int64_t> spent{0};     // of it, on commands that were sent
     std::atomic<std::int64_t> answered{0};  // of commands that were answered, as charged
-    std::atomic<std::int64_t> grown{0};     // of commands answered without an error: lasting growth, as estimated
-    std::atomic<std::int64_t> refused{0};   // commands refused for want of credit
+    std::atomic<std::int64_t> grown{
+        0};  // of commands answered without an error: lasting growth, as estimated
+    std::atomic<std::int64_t> refused{0};  // commands refused for want of credit
 };
 
 // The same, summed over shards at one moment.

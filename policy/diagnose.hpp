@@ -20,7 +20,7 @@ namespace spillway::policy {
 // All that is looked at. Only `state` must be there; everything referred to must outlive the call.
 struct Evidence {
     const MemoryState& state;
-    const OomEvent* event = nullptr;        // none: a look at the server as it is (doctor)
+    const OomEvent* event = nullptr;          // none: a look at the server as it is (doctor)
     std::span<const HistoryPoint> history{};  // oldest first
     KnownFacts facts{};
     std::span<const GrowthRow> growth{};  // largest first, patterns as the ledger has them

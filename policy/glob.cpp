@@ -11,10 +11,13 @@ struct ClassMatch {
     std::size_t end = 0;  // behind the closing bracket
 };
 
-// `at` stands behind the opening bracket. A class that is never closed ends with the pattern, as in Redis.
+// `at` stands behind the opening bracket. A class that is never closed ends with the pattern, as in
+// Redis.
 ClassMatch match_class(std::string_view pattern, std::size_t at, char c) noexcept {
     const bool negated = at < pattern.size() && pattern[at] == '^';
-    if (negated) { ++at; }
+    if (negated) {
+        ++at;
+    }
     bool found = false;
     while (at < pattern.size() && pattern[at] != ']') {
         if (pattern[at] == '\\' && at + 1 < pattern.size()) {
@@ -35,15 +38,19 @@ ClassMatch match_class(std::string_view pattern, std::size_t at, char c) noexcep
 // One pattern element other than `*` against one character; end = 0 when it does not match.
 std::size_t match_one(std::string_view pattern, std::size_t at, char c) noexcept {
     switch (pattern[at]) {
-        case '?': return at + 1;
+        case '?':
+            return at + 1;
         case '[': {
             const ClassMatch match = match_class(pattern, at + 1, c);
             return match.matches ? match.end : 0;
         }
         case '\\':
-            if (at + 1 < pattern.size()) { return pattern[at + 1] == c ? at + 2 : 0; }
+            if (at + 1 < pattern.size()) {
+                return pattern[at + 1] == c ? at + 2 : 0;
+            }
             [[fallthrough]];
-        default: return pattern[at] == c ? at + 1 : 0;
+        default:
+            return pattern[at] == c ? at + 1 : 0;
     }
 }
 
@@ -71,7 +78,9 @@ bool glob_match(std::string_view pattern, std::string_view text) noexcept {
             return false;
         }
     }
-    while (p < pattern.size() && pattern[p] == '*') { ++p; }
+    while (p < pattern.size() && pattern[p] == '*') {
+        ++p;
+    }
     return p == pattern.size();
 }
 

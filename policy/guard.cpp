@@ -13,20 +13,23 @@ constexpr std::int64_t lot_bytes_max = 1024 * 1024;
 
 void Guard::set_limits() noexcept {
     quick_bytes_max_ = static_cast<std::int64_t>(large_argument_bytes);
-    if (settings_->write_max_bytes > 0) { quick_bytes_max_ = std::min(quick_bytes_max_, settings_->write_max_bytes); }
+    if (settings_->write_max_bytes > 0) {
+        quick_bytes_max_ = std::min(quick_bytes_max_, settings_->write_max_bytes);
+    }
 }
 
 void Guard::publish(const GuardView& view) noexcept {
     view_ = view;
-    // Where growth is refused, the little that is let through to learn from must not be spent on critical commands.
+    // Where growth is refused, the little that is let through to learn from must not be spent on
+    // critical commands.
     quick_allowed_ = !refuses_growth();
     charged_ -= lease_;
     lease_ = 0;
     cells_.charged.store(charged_, std::memory_order_seq_cst);
 }
 
-// The charge is made known before the credit is taken, so that the control side, which freezes the pool and then reads the
-// charges, can only see too much of them.
+// The charge is made known before the credit is taken, so that the control side, which freezes the
+// pool and then reads the charges, can only see too much of them.
 bool Guard::take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes) noexcept {
     cells_.charged.store(charged_ + bytes, std::memory_order_seq_cst);
     if ((pool_.*from)(bytes)) {
@@ -38,7 +41,9 @@ bool Guard::take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t b
 }
 
 bool Guard::refill(std::int64_t bytes) noexcept {
-    if (pool_.running_low()) { sample_wished_ = true; }
+    if (pool_.running_low()) {
+        sample_wished_ = true;
+    }
     const std::int64_t missing = bytes - lease_;
     const std::int64_t lot = std::clamp(pool_.open() / 16, lot_bytes_min, lot_bytes_max);
     for (const std::int64_t wanted : {std::max(lot, missing), missing}) {
@@ -63,22 +68,22 @@ bool Guard::exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause&
         cause = Cause::write_max;
         return true;
     }
-    if (!cost.large) { return false; }
+    if (!cost.large) {
+        return false;
+    }
     if (view_.family == EvictionFamily::all_keys) {
-        const auto free = static_cast<double>(std::max<std::int64_t>(view_.ceiling - view_.counted, 0));
+        const auto free =
+            static_cast<double>(std::max<std::int64_t>(view_.ceiling - view_.counted, 0));
         cause = Cause::evict_max;
-        return static_cast<double>(cost.charge) > free + settings_->evict_max * static_cast<double>(view_.evictable);
+        return static_cast<double>(cost.charge) >
+               free + settings_->evict_max * static_cast<double>(view_.evictable);
     }
     cause = Cause::oversized_write;
     return cost.charge > pool_.room() + lease_;
 }
 
 Judgement Guard::judge(
-    const Cost& cost,
-    std::uint64_t request_bytes,
-    Priority priority,
-    Nanos now,
-    Waiting& waiting
+    const Cost& cost, std::uint64_t request_bytes, Priority priority, Nanos now, Waiting& waiting
 ) noexcept {
     if (view_.state == GuardState::off || view_.state == GuardState::blind) {
         charge(cost.charge);
@@ -95,15 +100,23 @@ Judgement Guard::judge(
         return {};
     }
     const Judgement passed{.teaches = true};
-    if (take(&CreditPool::take_open, cost.charge)) { return passed; }
+    if (take(&CreditPool::take_open, cost.charge)) {
+        return passed;
+    }
     sample_wished_ = true;
     if (refuses_growth()) {
         ++refused_;
         return refusal;
     }
-    if (waiting.since == 0) { waiting.since = now; }
-    if (now - waiting.since < settings_->hold_max) { return {Verdict::hold}; }
-    if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) { return passed; }
+    if (waiting.since == 0) {
+        waiting.since = now;
+    }
+    if (now - waiting.since < settings_->hold_max) {
+        return {Verdict::hold};
+    }
+    if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) {
+        return passed;
+    }
     return refusal;
 }
 

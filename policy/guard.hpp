@@ -1,14 +1,15 @@
 // A shard's judge: says of each growing command whether it passes, waits, or is refused.
 //
-// The usual case is quick(): a subtraction from credit that the shard already holds. Everything else is judge().
+// The usual case is quick(): a subtraction from credit that the shard already holds. Everything
+// else is judge().
 #pragma once
-
-#include <cstdint>
 
 #include "policy/cause.hpp"
 #include "policy/cost.hpp"
 #include "policy/credit.hpp"
 #include "policy/meter.hpp"
+
+#include <cstdint>
 
 namespace spillway::policy {
 
@@ -20,7 +21,8 @@ struct Judgement {
     bool teaches = false;  // it passed on credit: what it gains tells how normal writes grow
 };
 
-// Since when a connection has had something waiting; 0 = it has not. hold_max bounds this, not each command's wait.
+// Since when a connection has had something waiting; 0 = it has not. hold_max bounds this, not each
+// command's wait.
 struct Waiting {
     Nanos since = 0;
 };
@@ -36,7 +38,7 @@ struct GuardView {
 };
 
 class Guard {
-public:
+  public:
     // All outlive the guard. One guard per shard and backend.
     Guard(CreditPool& pool, TrafficCells& cells, const GuardSettings& settings) noexcept
         : pool_(pool), cells_(cells), settings_(&settings) {
@@ -52,8 +54,12 @@ public:
 
     // True when the cost is covered by credit at hand, which is then spent.
     [[nodiscard]] bool quick(const Cost& cost) noexcept {
-        if (cost.charge > quick_bytes_max_ || !quick_allowed_) { return false; }
-        if (lease_ < cost.charge && !refill(cost.charge)) { return false; }
+        if (cost.charge > quick_bytes_max_ || !quick_allowed_) {
+            return false;
+        }
+        if (lease_ < cost.charge && !refill(cost.charge)) {
+            return false;
+        }
         lease_ -= cost.charge;
         return true;
     }
@@ -90,12 +96,17 @@ public:
         return wished;
     }
 
-private:
+  private:
     [[nodiscard]] bool refill(std::int64_t bytes) noexcept;
-    [[nodiscard]] bool take(bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes) noexcept;
-    [[nodiscard]] bool exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause& cause) noexcept;
+    [[nodiscard]] bool take(
+        bool (CreditPool::*from)(std::int64_t) noexcept, std::int64_t bytes
+    ) noexcept;
+    [[nodiscard]] bool exceeds_limits(
+        const Cost& cost, std::uint64_t request_bytes, Cause& cause
+    ) noexcept;
     [[nodiscard]] bool refuses_growth() const noexcept {
-        return view_.state == GuardState::ceiling || (view_.state == GuardState::reserve && !view_.steady);
+        return view_.state == GuardState::ceiling ||
+               (view_.state == GuardState::reserve && !view_.steady);
     }
     void set_limits() noexcept;
 
@@ -103,8 +114,9 @@ private:
     TrafficCells& cells_;
     const GuardSettings* settings_;
     GuardView view_;
-    std::int64_t lease_ = 0;           // taken from the pool and not spent
-    std::int64_t quick_bytes_max_ = 0;  // charges above this are measured against the limits for single writes
+    std::int64_t lease_ = 0;  // taken from the pool and not spent
+    std::int64_t quick_bytes_max_ =
+        0;  // charges above this are measured against the limits for single writes
     bool quick_allowed_ = true;
     std::int64_t charged_ = 0;
     std::int64_t answered_ = 0;

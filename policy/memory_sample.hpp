@@ -7,7 +7,8 @@
 
 namespace spillway::policy {
 
-// Time is an argument everywhere in policy: nanoseconds of a monotonic clock whose zero means nothing.
+// Time is an argument everywhere in policy: nanoseconds of a monotonic clock whose zero means
+// nothing.
 using Nanos = std::int64_t;
 
 inline constexpr Nanos millisecond = 1'000'000;
@@ -30,7 +31,8 @@ struct MemorySample {
     std::int64_t used_memory_overhead = -1;
     std::int64_t used_memory_startup = -1;
     std::int64_t used_memory_dataset = -1;
-    std::int64_t used_memory_scripts = -1;  // script bodies and functions that count against the limit
+    std::int64_t used_memory_scripts =
+        -1;  // script bodies and functions that count against the limit
     std::int64_t not_counted_for_evict = 0;
     std::int64_t maxmemory = -1;  // 0 = no limit
     std::string policy;           // maxmemory_policy verbatim; empty when hidden
@@ -63,7 +65,9 @@ struct MemorySample {
     bool loading = false;
 
     // What Redis compares with maxmemory (evict.c): buffers of replicas and AOF are left out.
-    [[nodiscard]] std::int64_t counted() const noexcept { return used_memory - not_counted_for_evict; }
+    [[nodiscard]] std::int64_t counted() const noexcept {
+        return used_memory - not_counted_for_evict;
+    }
 };
 
 }  // namespace spillway::policy

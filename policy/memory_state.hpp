@@ -1,12 +1,13 @@
-// What the newest sample means: head-room, growth, forecast and the guard's state; published whole, never changed.
+// What the newest sample means: head-room, growth, forecast and the guard's state; published whole,
+// never changed.
 #pragma once
+
+#include "policy/memory_sample.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "policy/memory_sample.hpp"
 
 namespace spillway::policy {
 
@@ -15,12 +16,18 @@ enum class GuardState : std::uint8_t { off, blind, plenty, paced, reserve, ceili
 
 [[nodiscard]] constexpr std::string_view name_of(GuardState state) noexcept {
     switch (state) {
-        case GuardState::off: return "off";
-        case GuardState::blind: return "blind";
-        case GuardState::plenty: return "plenty";
-        case GuardState::paced: return "paced";
-        case GuardState::reserve: return "reserve";
-        case GuardState::ceiling: return "ceiling";
+        case GuardState::off:
+            return "off";
+        case GuardState::blind:
+            return "blind";
+        case GuardState::plenty:
+            return "plenty";
+        case GuardState::paced:
+            return "paced";
+        case GuardState::reserve:
+            return "reserve";
+        case GuardState::ceiling:
+            return "ceiling";
     }
     return "?";
 }
@@ -34,9 +41,9 @@ struct MemoryState {
     std::int64_t evictable = 0;  // bytes that the server could push out
     std::int64_t headroom = 0;   // ceiling - counted + evictable; may be negative
 
-    double growth_bytes_per_s = 0;          // of counted memory, over the last seconds
-    double foreign_growth_bytes_per_s = 0;  // the part that our own traffic does not explain
-    double learned_ratio = 0;               // bytes really gained per byte estimated
+    double growth_bytes_per_s = 0;            // of counted memory, over the last seconds
+    double foreign_growth_bytes_per_s = 0;    // the part that our own traffic does not explain
+    double learned_ratio = 0;                 // bytes really gained per byte estimated
     std::optional<double> time_to_ceiling_s;  // empty when memory is flat or falling
 
     GuardState state = GuardState::blind;

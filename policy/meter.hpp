@@ -1,14 +1,15 @@
-// Turns each reading of INFO into the state of memory and the credit that it grants. Control side; pure.
+// Turns each reading of INFO into the state of memory and the credit that it grants. Control side;
+// pure.
 #pragma once
+
+#include "policy/credit.hpp"
+#include "policy/memory_state.hpp"
+#include "policy/modes.hpp"
 
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "policy/credit.hpp"
-#include "policy/memory_state.hpp"
-#include "policy/modes.hpp"
 
 namespace spillway::policy {
 
@@ -26,7 +27,7 @@ struct GuardSettings {
 };
 
 class Meter {
-public:
+  public:
     explicit Meter(GuardSettings settings) : settings_(std::move(settings)) {}
     void change(GuardSettings settings) { settings_ = std::move(settings); }
 
@@ -35,8 +36,8 @@ public:
         Grant grant;
         bool steady = true;  // admitted commands have gained (almost) nothing lately
     };
-    // `at_ask` are the counters when INFO was sent, `now_counters` those of the moment, with the pool frozen;
-    // `open_left` is what was left of the last grant's open credit.
+    // `at_ask` are the counters when INFO was sent, `now_counters` those of the moment, with the
+    // pool frozen; `open_left` is what was left of the last grant's open credit.
     [[nodiscard]] Reading on_sample(
         const MemorySample& sample,
         const TrafficCounters& at_ask,
@@ -44,7 +45,8 @@ public:
         std::int64_t open_left,
         Nanos now
     );
-    // Called when no sample came: blind once the newest is older than stale_after, or if there never was one.
+    // Called when no sample came: blind once the newest is older than stale_after, or if there
+    // never was one.
     [[nodiscard]] Reading without_sample(Nanos now, std::string_view why);
 
     // A backend OOM reply disproves what was thought evictable, until evictions are seen again.
@@ -53,7 +55,7 @@ public:
     // How soon the next sample should be asked for, given the configured interval.
     [[nodiscard]] Nanos next_interval(Nanos configured) const noexcept;
 
-private:
+  private:
     struct Trend {
         Nanos at = 0;
         std::int64_t counted = 0;
@@ -68,8 +70,12 @@ private:
     void judge_load(std::int64_t ceiling);
     void learn(const MemoryState& state, const TrafficCounters& at_ask);
     void follow_trend(MemoryState& state);
-    [[nodiscard]] Grant grant_for(MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now);
-    [[nodiscard]] std::int64_t paced_bytes(double forecast, double shed, std::int64_t open_left, Nanos now) const;
+    [[nodiscard]] Grant grant_for(
+        MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now
+    );
+    [[nodiscard]] std::int64_t paced_bytes(
+        double forecast, double shed, std::int64_t open_left, Nanos now
+    ) const;
     [[nodiscard]] std::int64_t probe_bytes(std::int64_t reserve, Nanos now);
     void refill_probes(const MemoryState& state, std::int64_t refused, Nanos now);
 
@@ -79,8 +85,9 @@ private:
     TrafficCounters last_at_ask_;
     bool has_last_ = false;
 
-    // What was learned of the load: estimates and gains, older evidence fading. Gains carry the noise of used_memory, so
-    // little evidence decides nothing: `allowance_` bytes of gain are not held against a load.
+    // What was learned of the load: estimates and gains, older evidence fading. Gains carry the
+    // noise of used_memory, so little evidence decides nothing: `allowance_` bytes of gain are not
+    // held against a load.
     double sum_estimated_ = 0;
     double sum_gained_ = 0;
     double allowance_bytes_ = 1 << 20;
@@ -88,7 +95,8 @@ private:
     double foreign_bytes_per_s_ = 0;
     Nanos granted_at_ = 0;
     Nanos probed_at_ = 0;
-    double probe_gain_left_ = 0;  // bytes that probes may still gain: the reserve must not be eaten in steps
+    double probe_gain_left_ =
+        0;  // bytes that probes may still gain: the reserve must not be eaten in steps
     Nanos probe_refilled_at_ = 0;
     Nanos refused_at_ = 0;  // when a command was last refused
     std::int64_t refused_seen_ = 0;

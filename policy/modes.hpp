@@ -16,28 +16,38 @@ enum class KeyMode : std::uint8_t { full, pattern, hash, none };
 
 [[nodiscard]] constexpr std::string_view name_of(Mode mode) noexcept {
     switch (mode) {
-        case Mode::off: return "off";
-        case Mode::observe: return "observe";
-        case Mode::protect: return "protect";
+        case Mode::off:
+            return "off";
+        case Mode::observe:
+            return "observe";
+        case Mode::protect:
+            return "protect";
     }
     return "?";
 }
 
 [[nodiscard]] constexpr std::string_view name_of(Priority priority) noexcept {
     switch (priority) {
-        case Priority::critical: return "critical";
-        case Priority::normal: return "normal";
-        case Priority::sheddable: return "sheddable";
+        case Priority::critical:
+            return "critical";
+        case Priority::normal:
+            return "normal";
+        case Priority::sheddable:
+            return "sheddable";
     }
     return "?";
 }
 
 [[nodiscard]] constexpr std::string_view name_of(KeyMode mode) noexcept {
     switch (mode) {
-        case KeyMode::full: return "full";
-        case KeyMode::pattern: return "pattern";
-        case KeyMode::hash: return "hash";
-        case KeyMode::none: return "none";
+        case KeyMode::full:
+            return "full";
+        case KeyMode::pattern:
+            return "pattern";
+        case KeyMode::hash:
+            return "hash";
+        case KeyMode::none:
+            return "none";
     }
     return "?";
 }

@@ -1,12 +1,12 @@
 // One OOM answer as a shard saw it: a reply of the backend, or a refusal by the guard.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "policy/cause.hpp"
 #include "policy/memory_sample.hpp"
 #include "policy/modes.hpp"
+
+#include <cstdint>
+#include <string>
 
 namespace spillway::policy {
 
@@ -36,21 +36,22 @@ struct OomEvent {
     Nanos at = 0;
     std::uint64_t count = 1;  // like events that this one stands for
 
-    std::string command;             // upper case, with its subcommand: "SET", "XGROUP CREATE"
-    std::uint64_t bytes = 0;         // request bytes on the wire
+    std::string command;      // upper case, with its subcommand: "SET", "XGROUP CREATE"
+    std::uint64_t bytes = 0;  // request bytes on the wire
     std::uint64_t largest_argument_bytes = 0;
-    std::string key;                 // first key, raw, at most 256 bytes; masked before it is shown
+    std::string key;  // first key, raw, at most 256 bytes; masked before it is shown
     std::int32_t db = 0;
     bool in_multi = false;
-    bool script_declared = false;    // the script or function has a flags line without allow-oom, as far as passed by
+    bool script_declared =
+        false;  // the script or function has a flags line without allow-oom, as far as passed by
     ClientFacts client;
     std::string reply;  // the backend's line, at most 512 bytes
 
     // Of refusals by the guard.
     Cause guard_cause = Cause::near_ceiling;
     Priority priority = Priority::normal;
-    std::string rule;               // name of the rule that set the priority; empty = none
-    bool would_refuse = false;      // observe: the command passed
+    std::string rule;           // name of the rule that set the priority; empty = none
+    bool would_refuse = false;  // observe: the command passed
 };
 
 }  // namespace spillway::policy

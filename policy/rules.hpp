@@ -1,13 +1,13 @@
 // Decides a command's priority: the operator's rules, first match wins.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "policy/glob.hpp"
 #include "policy/modes.hpp"
 #include "resp/command_table.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace spillway::policy {
 
@@ -27,20 +27,23 @@ struct Caller {
 };
 
 class Rules {
-public:
+  public:
     Rules() = default;
     explicit Rules(std::vector<Rule> rules);
 
-    // `any_key(predicate)` asks the predicate for each key of the command until it says true, and answers whether it did.
-    // Null when no rule matches: the priority is normal.
+    // `any_key(predicate)` asks the predicate for each key of the command until it says true, and
+    // answers whether it did. Null when no rule matches: the priority is normal.
     template <typename AnyKey>
-    [[nodiscard]] const Rule* match(const resp::CommandInfo& command, const Caller& caller, const AnyKey& any_key) const {
+    [[nodiscard]] const Rule* match(
+        const resp::CommandInfo& command, const Caller& caller, const AnyKey& any_key
+    ) const {
         for (const Rule& rule : rules_) {
             if (!matches_command(rule, command) || !matches_any(rule.clients, caller.client_name) ||
                 !matches_any(rule.users, caller.user)) {
                 continue;
             }
-            if (rule.keys.empty() || any_key([&rule](std::string_view key) { return matches_any(rule.keys, key); })) {
+            if (rule.keys.empty() ||
+                any_key([&rule](std::string_view key) { return matches_any(rule.keys, key); })) {
                 return &rule;
             }
         }
@@ -48,9 +51,13 @@ public:
     }
     [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
 
-private:
-    [[nodiscard]] static bool matches_command(const Rule& rule, const resp::CommandInfo& command) noexcept;
-    [[nodiscard]] static bool matches_any(const std::vector<std::string>& patterns, std::string_view text) noexcept;
+  private:
+    [[nodiscard]] static bool matches_command(
+        const Rule& rule, const resp::CommandInfo& command
+    ) noexcept;
+    [[nodiscard]] static bool matches_any(
+        const std::vector<std::string>& patterns, std::string_view text
+    ) noexcept;
 
     std::vector<Rule> rules_;
 };

@@ -1,12 +1,12 @@
 // What the admin endpoints show, from the control plane's snapshots.
-#include <chrono>
-#include <future>
-
 #include "conf/effective.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/log/json.hpp"
 #include "proxy/metrics/render.hpp"
 #include "proxy/net/clock.hpp"
+
+#include <chrono>
+#include <future>
 
 namespace spillway {
 namespace {
@@ -18,7 +18,9 @@ constexpr auto clients_wait = 200ms;
 constexpr std::size_t clients_shown_max = 10'000;
 constexpr std::size_t growth_shown_max = 50;
 
-double known(std::int64_t bytes) noexcept { return bytes < 0 ? metrics::not_known : static_cast<double>(bytes); }
+double known(std::int64_t bytes) noexcept {
+    return bytes < 0 ? metrics::not_known : static_cast<double>(bytes);
+}
 
 }  // namespace
 
@@ -26,8 +28,12 @@ admin::Sources ControlPlane::admin_sources() {
     admin::Sources sources;
     sources.metrics = [this] { return metrics_text(); };
     sources.ready = [this]() -> admin::Health {
-        if (stopping_) { return {false, "stopping"}; }
-        if (!backend_up_) { return {false, "the backend does not answer"}; }
+        if (stopping_) {
+            return {false, "stopping"};
+        }
+        if (!backend_up_) {
+            return {false, "the backend does not answer"};
+        }
         return {true, "listening, and the backend answers"};
     };
     sources.status = [this] { return status_json(); };
@@ -35,16 +41,21 @@ admin::Sources ControlPlane::admin_sources() {
         const std::vector<policy::GrowthRow> rows = growth_rows(growth_shown_max);
         return log::growth_json(rows, policy::GrowthLedger::window_default / policy::second);
     };
-    sources.incidents = [this]() -> boost::json::value { return log::incidents_json(desk_.incidents()); };
+    sources.incidents = [this]() -> boost::json::value {
+        return log::incidents_json(desk_.incidents());
+    };
     sources.incident = [this](std::string_view id) -> std::optional<boost::json::value> {
         const auto incident = desk_.find(id);
-        if (!incident) { return std::nullopt; }
+        if (!incident) {
+            return std::nullopt;
+        }
         return log::incident_json(*incident);
     };
     sources.diagnosis = [this] { return diagnosis_json(); };
     sources.clients = [this] { return clients_json(); };
     sources.config = [this]() -> boost::json::value {
-        return boost::json::object{{"file", loaded_.file}, {"effective", conf::render_effective(loaded_)}};
+        return boost::json::object{
+            {"file", loaded_.file}, {"effective", conf::render_effective(loaded_)}};
     };
     sources.set_mode = [this](policy::Mode mode) { return set_mode(mode); };
     return sources;
@@ -54,10 +65,14 @@ std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count) cons
     const policy::Nanos now = net::monotonic_now();
     policy::GrowthLedger sum;
     for (const auto& ledger : growth_) {
-        if (ledger) { sum.merge(*ledger, now); }
+        if (ledger) {
+            sum.merge(*ledger, now);
+        }
     }
     std::vector<policy::GrowthRow> rows = sum.top(count, now);
-    for (policy::GrowthRow& row : rows) { row.pattern = policy::display_pattern(row.pattern, key_display_); }
+    for (policy::GrowthRow& row : rows) {
+        row.pattern = policy::display_pattern(row.pattern, key_display_);
+    }
     return rows;
 }
 
@@ -84,7 +99,9 @@ std::string ControlPlane::metrics_text() const {
     gauges.guard_mode = policy::name_of(guard_settings_.mode);
     gauges.cause_names = policy::cause_names;
     std::vector<const metrics::ShardMetrics*> cells{&metrics_};
-    for (const auto& shard : shards_) { cells.push_back(&shard->metrics()); }
+    for (const auto& shard : shards_) {
+        cells.push_back(&shard->metrics());
+    }
     return metrics::render(cells, gauges);
 }
 
@@ -128,13 +145,19 @@ boost::json::value ControlPlane::clients_json() const {
     for (const auto& shard : shards_) {
         auto promise = std::make_shared<std::promise<std::vector<net::ClientRow>>>();
         answers.push_back(promise->get_future());
-        shard->collect_clients([promise](std::vector<net::ClientRow> rows) { promise->set_value(std::move(rows)); });
+        shard->collect_clients([promise](std::vector<net::ClientRow> rows) {
+            promise->set_value(std::move(rows));
+        });
     }
     boost::json::array rows;
     for (auto& answer : answers) {
-        if (answer.wait_for(clients_wait) != std::future_status::ready) { continue; }
+        if (answer.wait_for(clients_wait) != std::future_status::ready) {
+            continue;
+        }
         for (const net::ClientRow& row : answer.get()) {
-            if (rows.size() == clients_shown_max) { break; }
+            if (rows.size() == clients_shown_max) {
+                break;
+            }
             rows.push_back(boost::json::object{
                 {"address", row.address},
                 {"name", log::text_json(row.name)},

@@ -1,18 +1,19 @@
-// Ties probe, meter, shards, incidents, log and admin together; everything here happens on one thread.
+// Ties probe, meter, shards, incidents, log and admin together; everything here happens on one
+// thread.
 #include "proxy/control_plane.hpp"
 
-#include <unistd.h>
+#include "proxy/net/clock.hpp"
+#include "proxy/net/resolver.hpp"
+#include "proxy/settings.hpp"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstring>
 #include <random>
 #include <thread>
 
-#include "proxy/net/clock.hpp"
-#include "proxy/net/resolver.hpp"
-#include "proxy/settings.hpp"
+#include <boost/asio/post.hpp>
+#include <unistd.h>
 
 namespace spillway {
 namespace {
@@ -27,7 +28,9 @@ constexpr policy::Nanos state_log_interval = policy::second;
 
 }  // namespace
 
-ControlPlane::ControlPlane(boost::asio::io_context& context, conf::Loaded loaded, std::string version, log::Logger& logger)
+ControlPlane::ControlPlane(
+    boost::asio::io_context& context, conf::Loaded loaded, std::string version, log::Logger& logger
+)
     : context_(context),
       loaded_(std::move(loaded)),
       version_(std::move(version)),
@@ -43,7 +46,8 @@ ControlPlane::ControlPlane(boost::asio::io_context& context, conf::Loaded loaded
               .address = loaded_.config.backend.url.address,
               .credentials = conf::monitor_credentials(loaded_.config),
               .connect_timeout = loaded_.config.backend.connect_timeout,
-              .answer_timeout = std::max<std::chrono::milliseconds>(loaded_.config.guard.stale_after, 1s),
+              .answer_timeout =
+                  std::max<std::chrono::milliseconds>(loaded_.config.guard.stale_after, 1s),
           },
           probe_hooks()
       ),
@@ -56,17 +60,23 @@ ControlPlane::ControlPlane(boost::asio::io_context& context, conf::Loaded loaded
 
 ControlPlane::~ControlPlane() {
     shards_.clear();
-    for (const std::string& path : unix_paths_) { (void)::unlink(path.c_str()); }
+    for (const std::string& path : unix_paths_) {
+        (void)::unlink(path.c_str());
+    }
 }
 
 std::optional<std::string> ControlPlane::start() {
     make_shards();
-    if (auto problem = open_listeners()) { return problem; }
+    if (auto problem = open_listeners()) {
+        return problem;
+    }
     admin::ServerOptions options;
     options.address = loaded_.config.admin.address;
     options.token = loaded_.config.admin.token;
     admin_ = std::make_unique<admin::Server>(context_, options, admin_sources());
-    if (auto problem = admin_->start()) { return problem; }
+    if (auto problem = admin_->start()) {
+        return problem;
+    }
 
     logger_.write(log::Started{
         .version = version_,
@@ -74,12 +84,19 @@ std::optional<std::string> ControlPlane::start() {
         .mode = std::string(policy::name_of(guard_settings_.mode)),
         .config_file = loaded_.file,
     });
-    for (const auto& listener : listeners_) { logger_.write(log::Listening{.role = "listener", .address = listener->name}); }
+    for (const auto& listener : listeners_) {
+        logger_.write(log::Listening{.role = "listener", .address = listener->name});
+    }
     logger_.write(log::Listening{.role = "admin", .address = conf::to_string(admin_->address())});
-    // Shards read nothing before they know where the backend is, but they accept: numeric addresses are known at once.
-    auto endpoints = std::make_shared<const std::vector<net::Endpoint>>(net::numeric_endpoints(loaded_.config.backend.url.address));
+    // Shards read nothing before they know where the backend is, but they accept: numeric addresses
+    // are known at once.
+    auto endpoints = std::make_shared<const std::vector<net::Endpoint>>(
+        net::numeric_endpoints(loaded_.config.backend.url.address)
+    );
     for (const auto& shard : shards_) {
-        if (!endpoints->empty()) { shard->publish_endpoints(endpoints); }
+        if (!endpoints->empty()) {
+            shard->publish_endpoints(endpoints);
+        }
         shard->start();
     }
     probe_.start();
@@ -89,7 +106,8 @@ std::optional<std::string> ControlPlane::start() {
 
 void ControlPlane::make_shards() {
     const std::uint32_t workers = loaded_.config.workers;
-    const std::size_t count = workers != 0 ? workers : std::max(1U, std::thread::hardware_concurrency());
+    const std::size_t count =
+        workers != 0 ? workers : std::max(1U, std::thread::hardware_concurrency());
     cells_ = std::make_unique<policy::TrafficCells[]>(count);
     growth_.resize(count);
     const auto settings = shard_settings_for(count);
@@ -101,8 +119,13 @@ void ControlPlane::make_shards() {
 std::optional<std::string> ControlPlane::open_listeners() {
     for (const conf::Listener& listener : loaded_.config.listeners) {
         std::vector<net::Endpoint> endpoints = net::numeric_endpoints(listener.address);
-        if (endpoints.empty()) { endpoints = net::resolve_now(listener.address); }
-        if (endpoints.empty()) { return "cannot listen on " + conf::to_string(listener.address) + ": the name is unknown"; }
+        if (endpoints.empty()) {
+            endpoints = net::resolve_now(listener.address);
+        }
+        if (endpoints.empty()) {
+            return "cannot listen on " + conf::to_string(listener.address) +
+                   ": the name is unknown";
+        }
         auto share = std::make_unique<net::ListenerShare>();
         share->clients_max = listener.max_clients;
         net::Endpoint endpoint = endpoints.front();
@@ -114,8 +137,11 @@ std::optional<std::string> ControlPlane::open_listeners() {
                 continue;
             }
             net::Listening listening = net::listen_on(endpoint, listen_backlog);
-            if (!listening.fd) { return listening.problem; }
-            endpoint = net::local_endpoint(listening.fd.get());  // port 0: the others take the port that was chosen
+            if (!listening.fd) {
+                return listening.problem;
+            }
+            endpoint = net::local_endpoint(listening.fd.get()
+            );  // port 0: the others take the port that was chosen
             if (listener.address.is_unix()) {
                 unix_paths_.push_back(listener.address.unix_path);
                 unix_socket = net::Fd(::dup(listening.fd.get()));
@@ -130,47 +156,67 @@ std::optional<std::string> ControlPlane::open_listeners() {
 
 net::ProbeHooks ControlPlane::probe_hooks() {
     return {
-        .on_endpoints = [this](auto endpoints) {
-            for (const auto& shard : shards_) { shard->publish_endpoints(endpoints); }
-        },
+        .on_endpoints =
+            [this](auto endpoints) {
+                for (const auto& shard : shards_) {
+                    shard->publish_endpoints(endpoints);
+                }
+            },
         .on_commands = [this](auto commands) { on_commands(std::move(commands)); },
-        .on_ask = [this] {
-            sample_wished_.store(false, std::memory_order_relaxed);
-            at_ask_ = traffic();
-        },
+        .on_ask =
+            [this] {
+                sample_wished_.store(false, std::memory_order_relaxed);
+                at_ask_ = traffic();
+            },
         .on_sample = [this](const policy::MemorySample& sample) { on_sample(sample); },
-        .on_failure = [this](std::string reason, bool reachable) { on_failure(std::move(reason), reachable); },
-        .interval = [this] {
-            const policy::Nanos configured = std::chrono::nanoseconds(loaded_.config.monitor.interval).count();
-            return desk_.wants_sample() ? net::MemoryProbe::interval_min : meter_.next_interval(configured);
-        },
+        .on_failure = [this](
+                          std::string reason, bool reachable
+                      ) { on_failure(std::move(reason), reachable); },
+        .interval =
+            [this] {
+                const policy::Nanos configured =
+                    std::chrono::nanoseconds(loaded_.config.monitor.interval).count();
+                return desk_.wants_sample() ? net::MemoryProbe::interval_min
+                                            : meter_.next_interval(configured);
+            },
     };
 }
 
 net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
     return {
-        .on_ooms = [this](std::vector<policy::OomEvent> events) {
-            boost::asio::post(context_, [this, events = std::move(events)]() mutable { on_ooms(std::move(events)); });
-        },
-        .wish_sample = [this] {
-            if (sample_wished_.exchange(true, std::memory_order_relaxed)) { return; }
-            boost::asio::post(context_, [this] { probe_.hurry(); });
-        },
-        .on_growth = [this, shard](const policy::GrowthLedger& ledger) {
-            boost::asio::post(context_, [this, shard, ledger] { growth_[shard] = ledger; });
-        },
+        .on_ooms =
+            [this](std::vector<policy::OomEvent> events) {
+                boost::asio::post(context_, [this, events = std::move(events)]() mutable {
+                    on_ooms(std::move(events));
+                });
+            },
+        .wish_sample =
+            [this] {
+                if (sample_wished_.exchange(true, std::memory_order_relaxed)) {
+                    return;
+                }
+                boost::asio::post(context_, [this] { probe_.hurry(); });
+            },
+        .on_growth =
+            [this, shard](const policy::GrowthLedger& ledger) {
+                boost::asio::post(context_, [this, shard, ledger] { growth_[shard] = ledger; });
+            },
     };
 }
 
-std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::size_t count) const {
+std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::size_t count
+) const {
     auto settings = std::make_shared<net::ShardSettings>();
     settings->guard = guard_settings_;
     settings->rules = std::make_shared<const policy::Rules>(rules_of(loaded_.config));
     settings->annotate_replies = loaded_.config.diagnosis.annotate_replies;
     settings->spool_client_bytes_max = loaded_.config.guard.spool_client;
-    settings->spool_total_bytes_max = loaded_.config.guard.spool_total / std::max<std::size_t>(count, 1);
-    settings->spool_disconnects = loaded_.config.guard.spool_overflow == conf::SpoolOverflow::disconnect;
-    settings->connect_timeout = std::chrono::nanoseconds(loaded_.config.backend.connect_timeout).count();
+    settings->spool_total_bytes_max =
+        loaded_.config.guard.spool_total / std::max<std::size_t>(count, 1);
+    settings->spool_disconnects =
+        loaded_.config.guard.spool_overflow == conf::SpoolOverflow::disconnect;
+    settings->connect_timeout =
+        std::chrono::nanoseconds(loaded_.config.backend.connect_timeout).count();
     return settings;
 }
 
@@ -187,9 +233,14 @@ policy::TrafficCounters ControlPlane::traffic() const noexcept {
 }
 
 void ControlPlane::on_commands(std::shared_ptr<const resp::CommandTable> commands) {
-    for (const auto& shard : shards_) { shard->publish_commands(commands); }
+    for (const auto& shard : shards_) {
+        shard->publish_commands(commands);
+    }
     if (commands->overlay_counts().flags_hidden) {
-        note(log::Level::warn, "the backend hides which commands it refuses at its limit; the built-in table serves");
+        note(
+            log::Level::warn,
+            "the backend hides which commands it refuses at its limit; the built-in table serves"
+        );
     }
 }
 
@@ -197,7 +248,8 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
     const policy::Nanos now = net::monotonic_now();
     const std::int64_t open_left = pool_.open();
     pool_.freeze();
-    const policy::Meter::Reading reading = meter_.on_sample(sample, at_ask_, traffic(), open_left, now);
+    const policy::Meter::Reading reading =
+        meter_.on_sample(sample, at_ask_, traffic(), open_left, now);
     pool_.grant(reading.grant);
     take(reading);
     set_backend_up(true, {});
@@ -209,7 +261,9 @@ void ControlPlane::take(const policy::Meter::Reading& reading) {
     state_ = reading.state;
     const auto state = std::make_shared<const policy::MemoryState>(state_);
     const std::string tail = annotation();
-    for (const auto& shard : shards_) { shard->publish({.state = state, .steady = reading.steady, .annotation = tail}); }
+    for (const auto& shard : shards_) {
+        shard->publish({.state = state, .steady = reading.steady, .annotation = tail});
+    }
     log_guard_state();
 }
 
@@ -217,7 +271,8 @@ void ControlPlane::on_failure(std::string reason, bool reachable) {
     set_backend_up(reachable, reason);
     const policy::Nanos now = net::monotonic_now();
     const policy::Meter::Reading reading = meter_.without_sample(now, reason);
-    if (reading.state.state == policy::GuardState::blind || reading.state.state == policy::GuardState::off) {
+    if (reading.state.state == policy::GuardState::blind ||
+        reading.state.state == policy::GuardState::off) {
         pool_.grant(reading.grant);
     }
     take(reading);
@@ -227,12 +282,15 @@ void ControlPlane::on_failure(std::string reason, bool reachable) {
 void ControlPlane::watch_staleness() {
     stale_timer_.expires_after(stale_step);
     stale_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) { return; }
+        if (error) {
+            return;
+        }
         const policy::Nanos now = net::monotonic_now();
         const bool stale = state_.sampled && state_.state > policy::GuardState::blind &&
                            now - state_.sample.asked_at > guard_settings_.stale_after;
         if (stale) {
-            const policy::Meter::Reading reading = meter_.without_sample(now, "the newest sample is older than stale_after");
+            const policy::Meter::Reading reading =
+                meter_.without_sample(now, "the newest sample is older than stale_after");
             pool_.grant(reading.grant);
             take(reading);
         }
@@ -242,11 +300,14 @@ void ControlPlane::watch_staleness() {
 }
 
 void ControlPlane::set_backend_up(bool up, const std::string& reason) {
-    if (backend_was_reported_ && up == backend_up_) { return; }
+    if (backend_was_reported_ && up == backend_up_) {
+        return;
+    }
     backend_up_ = up;
     backend_was_reported_ = true;
     if (up) {
-        logger_.write(log::BackendUp{.backend = backend_name_, .server = state_.sample.server, .state = state_});
+        logger_.write(log::BackendUp{
+            .backend = backend_name_, .server = state_.sample.server, .state = state_});
     } else {
         logger_.write(log::BackendDown{.backend = backend_name_, .reason = reason});
     }
@@ -254,8 +315,13 @@ void ControlPlane::set_backend_up(bool up, const std::string& reason) {
 
 void ControlPlane::log_guard_state() {
     const policy::Nanos now = net::monotonic_now();
-    if (state_was_logged_ && (state_.state == logged_state_ || now - state_logged_at_ < state_log_interval)) { return; }
-    if (!state_was_logged_ && !state_.sampled && !backend_was_reported_) { return; }
+    if (state_was_logged_ &&
+        (state_.state == logged_state_ || now - state_logged_at_ < state_log_interval)) {
+        return;
+    }
+    if (!state_was_logged_ && !state_.sampled && !backend_was_reported_) {
+        return;
+    }
     logger_.write(log::GuardStateChanged{
         .backend = backend_name_,
         .from = logged_state_,
@@ -282,28 +348,42 @@ void ControlPlane::on_ooms(std::vector<policy::OomEvent> events) {
             };
             const auto cause = static_cast<std::size_t>(policy::likely_cause(evidence));
             metrics_.oom_replies[metrics::Origin::backend][cause].add(event.count);
-            if (event.form != policy::OomForm::script_denied) { meter_.on_backend_oom(event.at); }
+            if (event.form != policy::OomForm::script_denied) {
+                meter_.on_backend_oom(event.at);
+            }
         }
         desk_.on_event(event, state_, growth, moment());
     }
     run_desk();
-    if (desk_.wants_sample()) { probe_.hurry(); }
+    if (desk_.wants_sample()) {
+        probe_.hurry();
+    }
 }
 
 void ControlPlane::run_desk() {
-    for (const policy::Record& record : desk_.tick(moment())) { logger_.write(record); }
+    for (const policy::Record& record : desk_.tick(moment())) {
+        logger_.write(record);
+    }
     const std::optional<policy::Nanos> next = desk_.next_tick();
-    if (!next) { return; }
-    const policy::Nanos wait = std::max<policy::Nanos>(*next - net::monotonic_now(), policy::millisecond);
+    if (!next) {
+        return;
+    }
+    const policy::Nanos wait =
+        std::max<policy::Nanos>(*next - net::monotonic_now(), policy::millisecond);
     desk_timer_.expires_after(std::chrono::nanoseconds(wait));
     desk_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) { run_desk(); }
+        if (!error) {
+            run_desk();
+        }
     });
 }
 
-// " [spillway cause=… policy=…]": computed when it may be needed, since shards have no time to think.
+// " [spillway cause=… policy=…]": computed when it may be needed, since shards have no time to
+// think.
 std::string ControlPlane::annotation() {
-    if (!loaded_.config.diagnosis.annotate_replies || !state_.sampled) { return {}; }
+    if (!loaded_.config.diagnosis.annotate_replies || !state_.sampled) {
+        return {};
+    }
     const policy::Evidence evidence{
         .state = state_,
         .event = nullptr,
@@ -324,36 +404,54 @@ admin::ActionResult ControlPlane::set_mode(policy::Mode mode) {
     guard_settings_.mode = mode;
     meter_.change(guard_settings_);
     const auto settings = shard_settings_for(shards_.size());
-    for (const auto& shard : shards_) { shard->publish_settings(settings); }
+    for (const auto& shard : shards_) {
+        shard->publish_settings(settings);
+    }
     probe_.hurry();
     return {admin::ActionStatus::done, "guard.mode is now " + std::string(policy::name_of(mode))};
 }
 
 void ControlPlane::drain(std::string reason) {
-    if (stopping_) { return finish(); }
+    if (stopping_) {
+        return finish();
+    }
     stopping_ = true;
-    logger_.write(log::Stopping{.reason = std::move(reason), .clients = static_cast<std::uint64_t>(clients())});
-    drain_until_ = net::monotonic_now() + std::chrono::nanoseconds(loaded_.config.drain_timeout).count();
-    for (const auto& shard : shards_) { shard->drain(); }
+    logger_.write(log::Stopping{
+        .reason = std::move(reason), .clients = static_cast<std::uint64_t>(clients())});
+    drain_until_ =
+        net::monotonic_now() + std::chrono::nanoseconds(loaded_.config.drain_timeout).count();
+    for (const auto& shard : shards_) {
+        shard->drain();
+    }
     watch_drain();
 }
 
 void ControlPlane::watch_drain() {
     drain_timer_.expires_after(drain_step);
     drain_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) { return; }
-        if (clients() == 0 || net::monotonic_now() >= drain_until_) { return finish(); }
+        if (error) {
+            return;
+        }
+        if (clients() == 0 || net::monotonic_now() >= drain_until_) {
+            return finish();
+        }
         watch_drain();
     });
 }
 
 void ControlPlane::finish() {
     clients_at_end_ = static_cast<std::uint64_t>(clients());
-    for (const auto& shard : shards_) { shard->finish(); }
-    for (const auto& shard : shards_) { shard->join(); }
+    for (const auto& shard : shards_) {
+        shard->finish();
+    }
+    for (const auto& shard : shards_) {
+        shard->join();
+    }
     probe_.stop();
     admin_->stop();
-    for (const policy::Record& record : desk_.tick(moment())) { logger_.write(record); }
+    for (const policy::Record& record : desk_.tick(moment())) {
+        logger_.write(record);
+    }
     logger_.write(log::Stopped{.clients_cut = clients_at_end_, .exit_code = 0});
     context_.stop();
 }
@@ -364,16 +462,20 @@ void ControlPlane::note(log::Level level, std::string message) {
 
 policy::Moment ControlPlane::moment() const {
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
-    return {net::monotonic_now(), std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
+    return {
+        net::monotonic_now(), std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
 }
 
 std::int64_t ControlPlane::sample_age_ms() const {
-    return state_.sampled ? (net::monotonic_now() - state_.sample.asked_at) / policy::millisecond : -1;
+    return state_.sampled ? (net::monotonic_now() - state_.sample.asked_at) / policy::millisecond
+                          : -1;
 }
 
 std::int64_t ControlPlane::clients() const noexcept {
     std::int64_t sum = 0;
-    for (const auto& shard : shards_) { sum += shard->clients(); }
+    for (const auto& shard : shards_) {
+        sum += shard->clients();
+    }
     return sum;
 }
 

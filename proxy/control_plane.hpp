@@ -1,17 +1,10 @@
-// Ties probe, meter, shards, incidents, log and admin together; everything here happens on one thread.
+// Ties probe, meter, shards, incidents, log and admin together; everything here happens on one
+// thread.
 //
 //   MemoryProbe ── sample ──► Meter ── grant ──► CreditPool ◄── lots ── Shards
 //                               └── state ──► Shards, IncidentDesk, admin
 //   Shards ── OOM events, growth ──► IncidentDesk ── records ──► Logger
 #pragma once
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <atomic>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "conf/load.hpp"
 #include "policy/incident_desk.hpp"
@@ -21,27 +14,43 @@
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
 
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
 namespace spillway {
 
 class ControlPlane {
-public:
-    ControlPlane(boost::asio::io_context& context, conf::Loaded loaded, std::string version, log::Logger& logger);
+  public:
+    ControlPlane(
+        boost::asio::io_context& context,
+        conf::Loaded loaded,
+        std::string version,
+        log::Logger& logger
+    );
     ~ControlPlane();
 
     // Empty when everything listens; otherwise what failed, where, and what to do.
     [[nodiscard]] std::optional<std::string> start();
-    // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A second call cuts them.
+    // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A
+    // second call cuts them.
     void drain(std::string reason);
     void note(log::Level level, std::string message);
 
-private:
+  private:
     [[nodiscard]] std::optional<std::string> open_listeners();
     void make_shards();
     [[nodiscard]] net::ProbeHooks probe_hooks();
     [[nodiscard]] net::ShardHooks shard_hooks(std::size_t shard);
     [[nodiscard]] admin::Sources admin_sources();
     [[nodiscard]] policy::TrafficCounters traffic() const noexcept;
-    [[nodiscard]] std::shared_ptr<const net::ShardSettings> shard_settings_for(std::size_t count) const;
+    [[nodiscard]] std::shared_ptr<const net::ShardSettings> shard_settings_for(std::size_t count
+    ) const;
 
     void on_sample(const policy::MemorySample& sample);
     void on_failure(std::string reason, bool reachable);

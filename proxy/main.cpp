@@ -1,19 +1,20 @@
-// The program: reads the command line, then runs the proxy, checks a configuration, or says what it can do.
-#include <sys/resource.h>
-#include <unistd.h>
+// The program: reads the command line, then runs the proxy, checks a configuration, or says what it
+// can do.
+#include "conf/effective.hpp"
+#include "conf/flags.hpp"
+#include "proxy/control_plane.hpp"
+#include "proxy/settings.hpp"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <span>
 
-#include "conf/effective.hpp"
-#include "conf/flags.hpp"
-#include "proxy/control_plane.hpp"
-#include "proxy/settings.hpp"
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace spillway {
 namespace {
@@ -32,9 +33,14 @@ void raise_descriptor_limit() {
 
 void wait_for_signals(boost::asio::signal_set& signals, ControlPlane& control) {
     signals.async_wait([&signals, &control](const boost::system::error_code& error, int signal) {
-        if (error) { return; }
+        if (error) {
+            return;
+        }
         if (signal == SIGHUP) {
-            control.note(log::Level::warn, "SIGHUP: reloading is not supported yet; restart to change the configuration");
+            control.note(
+                log::Level::warn,
+                "SIGHUP: reloading is not supported yet; restart to change the configuration"
+            );
         } else {
             control.drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
         }
@@ -59,7 +65,9 @@ int run_proxy(conf::Loaded loaded) {
 }
 
 int print_problems(const conf::Problems& problems) {
-    for (const conf::Problem& problem : problems) { std::cerr << conf::to_string(problem) << '\n'; }
+    for (const conf::Problem& problem : problems) {
+        std::cerr << conf::to_string(problem) << '\n';
+    }
     return exit_usage;
 }
 
@@ -77,15 +85,21 @@ int run(const conf::Invocation& invocation) {
         return 0;
     }
     if (std::holds_alternative<conf::Doctor>(invocation)) {
-        std::cerr << "spillway: doctor is not built yet; GET /api/v1/diagnosis of a running proxy answers the same question\n";
+        std::cerr << "spillway: doctor is not built yet; GET /api/v1/diagnosis of a running proxy "
+                     "answers the same question\n";
         return exit_failure;
     }
     const auto* check = std::get_if<conf::Check>(&invocation);
-    const conf::Source& source = check != nullptr ? check->source : std::get<conf::Run>(invocation).source;
+    const conf::Source& source =
+        check != nullptr ? check->source : std::get<conf::Run>(invocation).source;
     conf::LoadResult result = conf::load(source.file, source.overrides);
-    if (const auto* problems = std::get_if<conf::Problems>(&result)) { return print_problems(*problems); }
+    if (const auto* problems = std::get_if<conf::Problems>(&result)) {
+        return print_problems(*problems);
+    }
     auto& loaded = std::get<conf::Loaded>(result);
-    if (check == nullptr) { return run_proxy(std::move(loaded)); }
+    if (check == nullptr) {
+        return run_proxy(std::move(loaded));
+    }
     std::cout << conf::render_effective(loaded);
     return 0;
 }

@@ -7,7 +7,9 @@
 namespace spillway {
 namespace {
 
-policy::Nanos nanos(std::chrono::nanoseconds duration) { return duration.count(); }
+policy::Nanos nanos(std::chrono::nanoseconds duration) {
+    return duration.count();
+}
 
 }  // namespace
 
@@ -22,7 +24,9 @@ policy::GuardSettings guard_settings(const conf::Config& config) {
     settings.stale_after = nanos(guard.stale_after);
     settings.write_max_bytes = static_cast<std::int64_t>(guard.write_max);
     settings.evict_max = guard.evict_max;
-    if (config.monitor.ceiling) { settings.ceiling_override_bytes = static_cast<std::int64_t>(*config.monitor.ceiling); }
+    if (config.monitor.ceiling) {
+        settings.ceiling_override_bytes = static_cast<std::int64_t>(*config.monitor.ceiling);
+    }
     settings.policy_override = config.monitor.policy;
     return settings;
 }
@@ -45,24 +49,43 @@ std::vector<policy::Rule> rules_of(const conf::Config& config) {
 policy::KeyDisplay key_display(conf::KeyDisplay mode) {
     policy::KeyDisplay display;
     switch (mode) {
-        case conf::KeyDisplay::full: display.mode = policy::KeyMode::full; break;
-        case conf::KeyDisplay::pattern: display.mode = policy::KeyMode::pattern; break;
-        case conf::KeyDisplay::hash: display.mode = policy::KeyMode::hash; break;
-        case conf::KeyDisplay::none: display.mode = policy::KeyMode::none; break;
+        case conf::KeyDisplay::full:
+            display.mode = policy::KeyMode::full;
+            break;
+        case conf::KeyDisplay::pattern:
+            display.mode = policy::KeyMode::pattern;
+            break;
+        case conf::KeyDisplay::hash:
+            display.mode = policy::KeyMode::hash;
+            break;
+        case conf::KeyDisplay::none:
+            display.mode = policy::KeyMode::none;
+            break;
     }
     std::random_device random;
-    for (std::uint64_t& half : display.secret) { half = (static_cast<std::uint64_t>(random()) << 32U) | random(); }
+    for (std::uint64_t& half : display.secret) {
+        half = (static_cast<std::uint64_t>(random()) << 32U) | random();
+    }
     return display;
 }
 
 log::LogSettings log_settings(const conf::Log& config) {
     log::LogSettings settings;
-    settings.format = config.format == conf::LogFormat::json ? log::Format::json : log::Format::text;
+    settings.format =
+        config.format == conf::LogFormat::json ? log::Format::json : log::Format::text;
     switch (config.level) {
-        case conf::LogLevel::debug: settings.level = log::Level::debug; break;
-        case conf::LogLevel::info: settings.level = log::Level::info; break;
-        case conf::LogLevel::warn: settings.level = log::Level::warn; break;
-        case conf::LogLevel::error: settings.level = log::Level::error; break;
+        case conf::LogLevel::debug:
+            settings.level = log::Level::debug;
+            break;
+        case conf::LogLevel::info:
+            settings.level = log::Level::info;
+            break;
+        case conf::LogLevel::warn:
+            settings.level = log::Level::warn;
+            break;
+        case conf::LogLevel::error:
+            settings.level = log::Level::error;
+            break;
     }
     settings.file = config.file;
     return settings;

@@ -81,7 +81,8 @@ class CommandOverlay {
         command->denyoom = has_flag(flags, "denyoom");
         command->write = has_flag(flags, "write");
         const std::int64_t arity = entry.elements[arity_field].integer;
-        command->arity = static_cast<std::int16_t>(std::clamp<std::int64_t>(arity, INT16_MIN, INT16_MAX));
+        command->arity =
+            static_cast<std::int16_t>(std::clamp<std::int64_t>(arity, INT16_MIN, INT16_MAX));
         command->movable_keys = has_flag(flags, "movablekeys");
         if (!command->known) {
             // A read may be flagged denyoom, too (searches of some modules); reads never grow.

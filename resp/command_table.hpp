@@ -40,16 +40,19 @@ struct alignas(64) CommandInfo {
     Effect effect = Effect::none;
     KeyRange keys{};
     GrowthCost cost{};
-    std::int16_t arity = 0;  // arguments with the name: exactly, or at least when negative; 0 = not known
+    std::int16_t arity =
+        0;  // arguments with the name: exactly, or at least when negative; 0 = not known
     std::uint8_t offset_at = 0;
     bool offset_in_bits = false;
 
     // Upper case; "XGROUP CREATE" for a subcommand.
     [[nodiscard]] std::string_view name() const noexcept { return {name_bytes.data(), name_size}; }
 
-    // False where the server will refuse the command for its number of arguments, before anything else is looked at.
+    // False where the server will refuse the command for its number of arguments, before anything
+    // else is looked at.
     [[nodiscard]] bool accepts(std::uint32_t argc) const noexcept {
-        return arity >= 0 ? arity == 0 || argc == static_cast<std::uint32_t>(arity) : argc >= static_cast<std::uint32_t>(-arity);
+        return arity >= 0 ? arity == 0 || argc == static_cast<std::uint32_t>(arity)
+                          : argc >= static_cast<std::uint32_t>(-arity);
     }
     [[nodiscard]] bool in(CommandGroup group) const noexcept {
         switch (group) {

@@ -1,4 +1,5 @@
-// A queue in fixed blocks from a pool that all sessions of a shard share: an empty queue owns nothing.
+// A queue in fixed blocks from a pool that all sessions of a shard share: an empty queue owns
+// nothing.
 #pragma once
 
 #include <array>
@@ -12,7 +13,7 @@ namespace spillway::core {
 
 // Blocks of one size, kept for the next queue that needs one. One thread.
 class BlockPool {
-public:
+  public:
     static constexpr std::size_t block_bytes = 2048;
     static constexpr std::size_t kept_max = 1024;
 
@@ -22,7 +23,9 @@ public:
     };
 
     [[nodiscard]] Block* take() {
-        if (kept_.empty()) { return new Block; }
+        if (kept_.empty()) {
+            return new Block;
+        }
         Block* block = kept_.back().release();
         kept_.pop_back();
         block->next = nullptr;
@@ -30,10 +33,12 @@ public:
     }
     void give_back(Block* block) {
         std::unique_ptr<Block> owned(block);
-        if (kept_.size() < kept_max) { kept_.push_back(std::move(owned)); }
+        if (kept_.size() < kept_max) {
+            kept_.push_back(std::move(owned));
+        }
     }
 
-private:
+  private:
     std::vector<std::unique_ptr<Block>> kept_;
 };
 
@@ -41,14 +46,16 @@ template <typename T>
 class BlockQueue {
     static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
-public:
+  public:
     static constexpr std::size_t per_block = sizeof(BlockPool::Block::bytes) / sizeof(T);
 
     explicit BlockQueue(BlockPool& pool) noexcept : pool_(&pool) {}
     BlockQueue(const BlockQueue&) = delete;
     BlockQueue& operator=(const BlockQueue&) = delete;
     ~BlockQueue() {
-        while (!empty()) { pop(); }
+        while (!empty()) {
+            pop();
+        }
     }
 
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
@@ -71,7 +78,9 @@ public:
     void pop() {
         ++head_at_;
         --size_;
-        if (size_ != 0 && head_at_ != per_block) { return; }
+        if (size_ != 0 && head_at_ != per_block) {
+            return;
+        }
         BlockPool::Block* next = head_->next;
         pool_->give_back(head_);
         head_ = next;
@@ -82,7 +91,7 @@ public:
         }
     }
 
-private:
+  private:
     [[nodiscard]] static T* items(BlockPool::Block* block) noexcept {
         return std::launder(reinterpret_cast<T*>(block->bytes.data()));
     }

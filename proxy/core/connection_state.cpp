@@ -1,4 +1,5 @@
-// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching commands and their replies.
+// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching
+// commands and their replies.
 #include "proxy/core/connection_state.hpp"
 
 #include "resp/number.hpp"
@@ -9,7 +10,9 @@ namespace {
 
 constexpr std::size_t identity_bytes_max = 256;
 
-std::string cut(std::string_view text) { return std::string(text.substr(0, identity_bytes_max)); }
+std::string cut(std::string_view text) {
+    return std::string(text.substr(0, identity_bytes_max));
+}
 
 }  // namespace
 
@@ -40,29 +43,46 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
         case resp::Effect::none:
         case resp::Effect::watch:
         case resp::Effect::unwatch:
-        case resp::Effect::one_shot: return false;
-        case resp::Effect::multi: in_multi_ = true; return false;
-        case resp::Effect::quit: quitting_ = true; return false;
+        case resp::Effect::one_shot:
+            return false;
+        case resp::Effect::multi:
+            in_multi_ = true;
+            return false;
+        case resp::Effect::quit:
+            quitting_ = true;
+            return false;
         case resp::Effect::exec:
         case resp::Effect::discard:
             // With arguments the server refuses it and stays in MULTI.
-            if (head.argument_count() == 1) { end_multi(); }
+            if (head.argument_count() == 1) {
+                end_multi();
+            }
             return false;
         case resp::Effect::reset:
             end_multi();
             reply_off_ = false;  // a SKIP still swallows its answer
             break;
-        case resp::Effect::auth: change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default"; break;
-        case resp::Effect::hello: change = read_hello(head); break;
-        case resp::Effect::select:
-            change.db = static_cast<std::int32_t>(resp::parse_canonical(head.argument(1)).value_or(0));
+        case resp::Effect::auth:
+            change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default";
             break;
-        case resp::Effect::client_setname: change.name = cut(head.argument(2)); break;
+        case resp::Effect::hello:
+            change = read_hello(head);
+            break;
+        case resp::Effect::select:
+            change.db =
+                static_cast<std::int32_t>(resp::parse_canonical(head.argument(1)).value_or(0));
+            break;
+        case resp::Effect::client_setname:
+            change.name = cut(head.argument(2));
+            break;
         case resp::Effect::client_setinfo:
-            change.name = resp::is_word(head.argument(2), "LIB-NAME") ? cut(head.argument(3)) : library_;
+            change.name =
+                resp::is_word(head.argument(2), "LIB-NAME") ? cut(head.argument(3)) : library_;
             break;
     }
-    if (!changes_) { changes_ = std::make_unique<std::deque<Change>>(); }
+    if (!changes_) {
+        changes_ = std::make_unique<std::deque<Change>>();
+    }
     changes_->push_back(std::move(change));
     return true;
 }
@@ -79,26 +99,45 @@ void ConnectionState::on_client_reply(std::string_view argument) {
 }
 
 void ConnectionState::settle_effect(bool succeeded) {
-    if (!changes_ || changes_->empty()) { return; }
+    if (!changes_ || changes_->empty()) {
+        return;
+    }
     Change change = std::move(changes_->front());
     changes_->pop_front();
-    if (changes_->empty()) { changes_.reset(); }
-    if (!succeeded) { return; }
+    if (changes_->empty()) {
+        changes_.reset();
+    }
+    if (!succeeded) {
+        return;
+    }
     switch (change.effect) {
-        case resp::Effect::auth: user_ = std::move(change.user); break;
-        case resp::Effect::hello:
-            if (!change.user.empty()) { user_ = std::move(change.user); }
-            if (!change.name.empty()) { name_ = std::move(change.name); }
+        case resp::Effect::auth:
+            user_ = std::move(change.user);
             break;
-        case resp::Effect::select: db_ = change.db; break;
-        case resp::Effect::client_setname: name_ = std::move(change.name); break;
-        case resp::Effect::client_setinfo: library_ = std::move(change.name); break;
+        case resp::Effect::hello:
+            if (!change.user.empty()) {
+                user_ = std::move(change.user);
+            }
+            if (!change.name.empty()) {
+                name_ = std::move(change.name);
+            }
+            break;
+        case resp::Effect::select:
+            db_ = change.db;
+            break;
+        case resp::Effect::client_setname:
+            name_ = std::move(change.name);
+            break;
+        case resp::Effect::client_setinfo:
+            library_ = std::move(change.name);
+            break;
         case resp::Effect::reset:
             name_.clear();
             user_ = "default";
             db_ = 0;
             break;
-        default: break;
+        default:
+            break;
     }
 }
 

@@ -1,5 +1,9 @@
-// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching commands and their replies.
+// What a connection has become: database, user, name, MULTI, CLIENT REPLY; learnt by watching
+// commands and their replies.
 #pragma once
+
+#include "resp/command_facts.hpp"
+#include "resp/command_reader.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -7,13 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "resp/command_facts.hpp"
-#include "resp/command_reader.hpp"
-
 namespace spillway::core {
 
 class ConnectionState {
-public:
+  public:
     // What the client is known as. Cut at 256 bytes each.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
@@ -21,7 +22,9 @@ public:
     [[nodiscard]] std::int32_t db() const noexcept { return db_; }
 
     // The request side. Nothing special is the usual case, and one test.
-    [[nodiscard]] bool plain() const noexcept { return !in_multi_ && !reply_off_ && skip_replies_ == 0 && !one_shot_ && !quitting_; }
+    [[nodiscard]] bool plain() const noexcept {
+        return !in_multi_ && !reply_off_ && skip_replies_ == 0 && !one_shot_ && !quitting_;
+    }
     [[nodiscard]] bool in_multi() const noexcept { return in_multi_; }
     [[nodiscard]] bool quitting() const noexcept { return quitting_; }
     [[nodiscard]] bool replies_off() const noexcept { return reply_off_; }
@@ -30,13 +33,15 @@ public:
     // The command now seen must reach the server, or a modifier would bind to the one after it.
     [[nodiscard]] bool bound_by_modifier() const noexcept { return one_shot_ || skip_replies_ > 0; }
 
-    // Takes note of a command that goes to the server; true when a change then awaits its reply: see settle_effect.
-    // `next` is called for every command that goes to the server, at its end.
+    // Takes note of a command that goes to the server; true when a change then awaits its reply:
+    // see settle_effect. `next` is called for every command that goes to the server, at its end.
     [[nodiscard]] bool on_effect(resp::Effect effect, const resp::CommandReader& head);
     void on_client_reply(std::string_view argument);
     void next(bool one_shot) noexcept {
         one_shot_ = one_shot;
-        if (skip_replies_ > 0) { --skip_replies_; }
+        if (skip_replies_ > 0) {
+            --skip_replies_;
+        }
     }
 
     // Estimates of what is queued in MULTI: charged once more when EXEC runs it.
@@ -50,7 +55,7 @@ public:
     // The reply side: the oldest change that awaits its reply takes place, or does not.
     void settle_effect(bool succeeded);
 
-private:
+  private:
     struct Change {
         resp::Effect effect = resp::Effect::none;
         std::string user;

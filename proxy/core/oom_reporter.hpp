@@ -1,11 +1,11 @@
 // Gathers what a shard saw of OOM, so that a storm of replies becomes a handful of events.
 #pragma once
 
+#include "policy/oom_event.hpp"
+
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include "policy/oom_event.hpp"
 
 namespace spillway::core {
 
@@ -36,8 +36,9 @@ struct SessionFacts {
 };
 
 class OomReporter {
-public:
-    // Distinct events kept until the next take(); what comes on top is added to the last one of like origin.
+  public:
+    // Distinct events kept until the next take(); what comes on top is added to the last one of
+    // like origin.
     static constexpr std::size_t events_max = 128;
 
     // `facts` is called when the event is new.
@@ -54,9 +55,11 @@ public:
     [[nodiscard]] bool empty() const noexcept { return events_.empty(); }
     [[nodiscard]] std::vector<policy::OomEvent> take() noexcept;
 
-private:
+  private:
     [[nodiscard]] static std::uint64_t identify(const OomSighting& sighting) noexcept;
-    [[nodiscard]] policy::OomEvent* find(std::uint64_t identity, const OomSighting& sighting) noexcept;
+    [[nodiscard]] policy::OomEvent* find(
+        std::uint64_t identity, const OomSighting& sighting
+    ) noexcept;
     void add(std::uint64_t identity, const OomSighting& sighting, const SessionFacts& facts);
 
     std::vector<policy::OomEvent> events_;

@@ -10,29 +10,39 @@
 
 namespace spillway::core {
 
-// Pieces stay valid until the pass is flushed. Text of our own is copied into scratch memory that the output owns.
+// Pieces stay valid until the pass is flushed. Text of our own is copied into scratch memory that
+// the output owns.
 class Output {
-public:
+  public:
     static constexpr std::size_t pieces_max = 64;
     static constexpr std::size_t scratch_bytes = 64 * 1024;
 
     // False when there is no place: flush first.
     [[nodiscard]] bool add(std::string_view piece) noexcept {
-        if (piece.empty()) { return true; }
-        if (count_ > 0 && pieces_[count_ - 1].data() + pieces_[count_ - 1].size() == piece.data()) {
-            pieces_[count_ - 1] = {pieces_[count_ - 1].data(), pieces_[count_ - 1].size() + piece.size()};
+        if (piece.empty()) {
             return true;
         }
-        if (count_ == pieces_max) { return false; }
+        if (count_ > 0 && pieces_[count_ - 1].data() + pieces_[count_ - 1].size() == piece.data()) {
+            pieces_[count_ - 1] = {
+                pieces_[count_ - 1].data(), pieces_[count_ - 1].size() + piece.size()};
+            return true;
+        }
+        if (count_ == pieces_max) {
+            return false;
+        }
         pieces_[count_++] = piece;
         return true;
     }
     // A copy of `text`, which must be shorter than scratch_bytes.
     [[nodiscard]] bool add_copy(std::string_view text) noexcept {
-        if (scratch_bytes - scratch_used_ < text.size()) { return false; }
+        if (scratch_bytes - scratch_used_ < text.size()) {
+            return false;
+        }
         char* place = scratch_.get() + scratch_used_;
         std::memcpy(place, text.data(), text.size());
-        if (!add({place, text.size()})) { return false; }
+        if (!add({place, text.size()})) {
+            return false;
+        }
         scratch_used_ += text.size();
         return true;
     }
@@ -42,13 +52,15 @@ public:
         return count_ + 4 <= pieces_max && scratch_bytes - scratch_used_ >= copy_bytes;
     }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
-    [[nodiscard]] std::span<const std::string_view> pieces() const noexcept { return {pieces_.data(), count_}; }
+    [[nodiscard]] std::span<const std::string_view> pieces() const noexcept {
+        return {pieces_.data(), count_};
+    }
     void clear() noexcept {
         count_ = 0;
         scratch_used_ = 0;
     }
 
-private:
+  private:
     std::array<std::string_view, pieces_max> pieces_{};
     std::size_t count_ = 0;
     std::size_t scratch_used_ = 0;

@@ -1,21 +1,24 @@
-// The error lines of the guard's refusals: one per cause, policy and priority, kept for as long as the shard lives.
+// The error lines of the guard's refusals: one per cause, policy and priority, kept for as long as
+// the shard lives.
 #pragma once
+
+#include "policy/cause.hpp"
+#include "policy/modes.hpp"
 
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
-#include "policy/cause.hpp"
-#include "policy/modes.hpp"
-
 namespace spillway::core {
 
 class RefusalTexts {
-public:
+  public:
     static constexpr std::size_t texts_max = 256;  // further policies share one text
 
     // With type byte and line end. The pointer stays valid.
-    [[nodiscard]] const std::string* get(policy::Cause cause, std::string_view policy_name, policy::Priority priority) {
+    [[nodiscard]] const std::string* get(
+        policy::Cause cause, std::string_view policy_name, policy::Priority priority
+    ) {
         std::string line = "-OOM spillway refused this write: ";
         line += policy::name_of(cause);
         line += " (policy ";
@@ -23,12 +26,14 @@ public:
         line += ", priority ";
         line += policy::name_of(priority);
         line += ")\r\n";
-        if (last_ != nullptr && *last_ == line) { return last_; }
+        if (last_ != nullptr && *last_ == line) {
+            return last_;
+        }
         last_ = &texts_.try_emplace(line, line).first->second;
         return last_;
     }
 
-private:
+  private:
     std::unordered_map<std::string, std::string> texts_;
     const std::string* last_ = nullptr;
 };

@@ -7,15 +7,21 @@
 namespace spillway::core {
 
 void RelayBuffer::append(std::string_view bytes) {
-    if (bytes.empty()) { return; }
-    if (!blocks_) { blocks_ = std::make_unique<Blocks>(); }
+    if (bytes.empty()) {
+        return;
+    }
+    if (!blocks_) {
+        blocks_ = std::make_unique<Blocks>();
+    }
     size_ += bytes.size();
     while (!bytes.empty()) {
-        if (blocks_->queue.empty() || blocks_->queue.back().filled == blocks_->queue.back().capacity) {
+        if (blocks_->queue.empty() ||
+            blocks_->queue.back().filled == blocks_->queue.back().capacity) {
             const bool small = blocks_->queue.empty() && bytes.size() <= small_block_bytes;
             Block block;
             block.capacity = small ? small_block_bytes : block_bytes;
-            block.bytes.reset(new char[block.capacity]);  // not zeroed: it is filled before it is read
+            block.bytes.reset(new char[block.capacity]
+            );  // not zeroed: it is filled before it is read
             blocks_->queue.push_back(std::move(block));
         }
         Block& block = blocks_->queue.back();
@@ -27,18 +33,26 @@ void RelayBuffer::append(std::string_view bytes) {
 }
 
 std::string_view RelayBuffer::front() const noexcept {
-    if (size_ == 0) { return {}; }
+    if (size_ == 0) {
+        return {};
+    }
     const Block& block = blocks_->queue.front();
     return {block.bytes.get() + block.sent, block.filled - block.sent};
 }
 
 void RelayBuffer::consume(std::size_t count) noexcept {
-    if (count == 0) { return; }
+    if (count == 0) {
+        return;
+    }
     Block& block = blocks_->queue.front();
     block.sent += count;
     size_ -= count;
-    if (block.sent == block.filled) { blocks_->queue.pop_front(); }
-    if (size_ == 0) { blocks_.reset(); }
+    if (block.sent == block.filled) {
+        blocks_->queue.pop_front();
+    }
+    if (size_ == 0) {
+        blocks_.reset();
+    }
 }
 
 void RelayBuffer::clear() noexcept {

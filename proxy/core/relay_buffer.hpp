@@ -8,9 +8,10 @@
 
 namespace spillway::core {
 
-// A queue of bytes in blocks; memory goes back as it drains. The bound is the owner's to keep: see size().
+// A queue of bytes in blocks; memory goes back as it drains. The bound is the owner's to keep: see
+// size().
 class RelayBuffer {
-public:
+  public:
     static constexpr std::size_t block_bytes = 64 * 1024;
     static constexpr std::size_t small_block_bytes = 4 * 1024;
 
@@ -23,7 +24,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
     void clear() noexcept;
 
-private:
+  private:
     struct Block {
         std::unique_ptr<char[]> bytes;
         std::size_t capacity = 0;

@@ -1,4 +1,5 @@
-// The way from backend to client: finds each reply, settles it with the ledger, and puts our own replies in their places.
+// The way from backend to client: finds each reply, settles it with the ledger, and puts our own
+// replies in their places.
 #include "proxy/core/reply_lane.hpp"
 
 #include <algorithm>
@@ -8,16 +9,22 @@ namespace {
 
 // Room that one step may need for text of our own: an annotation, or a refusal.
 constexpr std::size_t own_text_bytes_max = 600;
-// A line that would get longer than this is left as it is: some clients read error lines into small buffers.
+// A line that would get longer than this is left as it is: some clients read error lines into small
+// buffers.
 constexpr std::size_t annotated_line_bytes_max = 512;
 
-bool is_message(std::string_view kind) noexcept { return kind == "message" || kind == "pmessage" || kind == "smessage"; }
+bool is_message(std::string_view kind) noexcept {
+    return kind == "message" || kind == "pmessage" || kind == "smessage";
+}
 
 std::string_view frame_word(resp::SubscriptionKind kind, bool subscribing) noexcept {
     switch (kind) {
-        case resp::SubscriptionKind::channel: return subscribing ? "subscribe" : "unsubscribe";
-        case resp::SubscriptionKind::pattern: return subscribing ? "psubscribe" : "punsubscribe";
-        case resp::SubscriptionKind::shard: return subscribing ? "ssubscribe" : "sunsubscribe";
+        case resp::SubscriptionKind::channel:
+            return subscribing ? "subscribe" : "unsubscribe";
+        case resp::SubscriptionKind::pattern:
+            return subscribing ? "psubscribe" : "punsubscribe";
+        case resp::SubscriptionKind::shard:
+            return subscribing ? "ssubscribe" : "sunsubscribe";
     }
     return {};
 }
@@ -32,11 +39,15 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
     std::size_t at = 0;
     std::size_t shown_from = 0;
     const auto show_until = [&](std::size_t end) {
-        if (!hidden_) { (void)to_client.add(bytes.substr(shown_from, end - shown_from)); }
+        if (!hidden_) {
+            (void)to_client.add(bytes.substr(shown_from, end - shown_from));
+        }
         shown_from = end;
     };
     while (at < bytes.size()) {
-        if (!to_client.has_place_for(own_text_bytes_max)) { break; }
+        if (!to_client.has_place_for(own_text_bytes_max)) {
+            break;
+        }
         if (piped_ || (reader_.at_boundary() && pipe_is_due(bytes.substr(at)))) {
             hidden_ = false;
             at = bytes.size();
@@ -46,7 +57,9 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
             const Expect next = shared_.ledger.front().expect;
             if (next == Expect::local) {
                 show_until(at);
-                if (!add_local(to_client)) { break; }
+                if (!add_local(to_client)) {
+                    break;
+                }
                 continue;
             }
             if (next == Expect::replaced && bytes[at] != '>') {
@@ -57,14 +70,17 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
         const resp::ReplyReader::Step step = reader_.read(bytes.substr(at));
         at += step.consumed;
         switch (step.event) {
-            case resp::ReplyEvent::need_more: break;
+            case resp::ReplyEvent::need_more:
+                break;
             case resp::ReplyEvent::line_ending:
                 if (annotates()) {
                     show_until(at);
                     (void)to_client.add_copy(shared_.context.annotation);
                 }
                 break;
-            case resp::ReplyEvent::nested_error: look_at_error(nested_place()); break;
+            case resp::ReplyEvent::nested_error:
+                look_at_error(nested_place());
+                break;
             case resp::ReplyEvent::reply:
                 if (const std::string* instead = end_reply(); instead != nullptr) {
                     shown_from = at;
@@ -74,9 +90,13 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
                 break;
             case resp::ReplyEvent::push:
                 resp3_ = true;
-                if (is_subscription_word(reader_.frame_kind())) { end_subscription_frame(); }
+                if (is_subscription_word(reader_.frame_kind())) {
+                    end_subscription_frame();
+                }
                 break;
-            case resp::ReplyEvent::unfollowable: become_pipe(metrics::OpaqueReason::unreadable_reply); break;
+            case resp::ReplyEvent::unfollowable:
+                become_pipe(metrics::OpaqueReason::unreadable_reply);
+                break;
         }
     }
     show_until(at);
@@ -85,11 +105,15 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
 }
 
 bool ReplyLane::add_local(Output& to_client) {
-    if (!reader_.at_boundary()) { return true; }
+    if (!reader_.at_boundary()) {
+        return true;
+    }
     flush_ended();
     ReplyLedger& ledger = shared_.ledger;
     while (!ledger.empty() && ledger.front().expect == Expect::local) {
-        if (!to_client.has_place_for(own_text_bytes_max)) { return false; }
+        if (!to_client.has_place_for(own_text_bytes_max)) {
+            return false;
+        }
         (void)to_client.add_copy(*ledger.front().text);
         ledger.pop(1);
     }
@@ -97,7 +121,9 @@ bool ReplyLane::add_local(Output& to_client) {
 }
 
 bool ReplyLane::pipe_is_due(std::string_view bytes) {
-    if (shared_.ledger.empty()) { return false; }
+    if (shared_.ledger.empty()) {
+        return false;
+    }
     const Expect next = shared_.ledger.front().expect;
     if (next == Expect::pipe) {
         piped_ = true;  // counted by the lane that asked for it
@@ -117,15 +143,21 @@ void ReplyLane::become_pipe(metrics::OpaqueReason reason) {
 const std::string* ReplyLane::end_reply() {
     ReplyLedger& ledger = shared_.ledger;
     const bool nested_error = reader_.ended_with_nested_error();
-    if ((subscriptions_.any() || shared_.unasked_frames) && is_asynchronous()) { return nullptr; }
+    if ((subscriptions_.any() || shared_.unasked_frames) && is_asynchronous()) {
+        return nullptr;
+    }
     if (ledger.empty()) {
         become_pipe(metrics::OpaqueReason::unpaired_reply);
         return nullptr;
     }
-    if (nested_error) { look_at_error(nested_place()); }
+    if (nested_error) {
+        look_at_error(nested_place());
+    }
     LedgerRun& run = ledger.front();
     switch (run.expect) {
-        case Expect::reply: end_command(run); return nullptr;
+        case Expect::reply:
+            end_command(run);
+            return nullptr;
         case Expect::replaced: {
             const std::string* text = run.text;
             ledger.pop(1);
@@ -149,19 +181,28 @@ const std::string* ReplyLane::end_reply() {
             end_command(run);
             return nullptr;
         case Expect::local:
-        case Expect::pipe: return nullptr;  // seen to before a reply is read
+        case Expect::pipe:
+            return nullptr;  // seen to before a reply is read
     }
     return nullptr;
 }
 
-// RESP2 writes what nobody asked for as plain arrays. In a subscribed state no command but the subscribing ones, PING and the
-// like gets an answer, so such a frame cannot be a reply.
+// RESP2 writes what nobody asked for as plain arrays. In a subscribed state no command but the
+// subscribing ones, PING and the like gets an answer, so such a frame cannot be a reply.
 bool ReplyLane::is_asynchronous() const noexcept {
-    if (reader_.type() != '*' || resp3_) { return false; }
+    if (reader_.type() != '*' || resp3_) {
+        return false;
+    }
     const std::string_view kind = reader_.frame_kind();
-    if (is_message(kind)) { return true; }
-    if (!is_subscription_word(kind)) { return false; }
-    if (shared_.ledger.empty()) { return true; }
+    if (is_message(kind)) {
+        return true;
+    }
+    if (!is_subscription_word(kind)) {
+        return false;
+    }
+    if (shared_.ledger.empty()) {
+        return true;
+    }
     const Expect next = shared_.ledger.front().expect;
     return next != Expect::subscription && next != Expect::unsubscription;
 }
@@ -169,28 +210,40 @@ bool ReplyLane::is_asynchronous() const noexcept {
 void ReplyLane::end_subscription_frame() {
     ReplyLedger& ledger = shared_.ledger;
     const std::string_view kind = reader_.frame_kind();
-    const bool pending = !ledger.empty() && (ledger.front().expect == Expect::subscription || ledger.front().expect == Expect::unsubscription);
-    const bool asked = pending && kind == frame_word(ledger.front().subscription, ledger.front().expect == Expect::subscription);
+    const bool pending = !ledger.empty() && (ledger.front().expect == Expect::subscription ||
+                                             ledger.front().expect == Expect::unsubscription);
+    const bool asked =
+        pending &&
+        kind ==
+            frame_word(ledger.front().subscription, ledger.front().expect == Expect::subscription);
     if (asked && frames_left_ == 0) {
         const LedgerRun& run = ledger.front();
         frames_left_ = run.frames;
         // Without arguments: one frame per subscription, or a single one that says there is none.
-        if (frames_left_ == 0) { frames_left_ = std::max<std::int64_t>(1, subscriptions_.of(run.subscription)); }
+        if (frames_left_ == 0) {
+            frames_left_ = std::max<std::int64_t>(1, subscriptions_.of(run.subscription));
+        }
     }
     subscriptions_.count(kind, reader_.last_integer());
-    if (asked && --frames_left_ == 0) { end_command(ledger.front()); }
+    if (asked && --frames_left_ == 0) {
+        end_command(ledger.front());
+    }
 }
 
 std::int64_t ReplyLane::Subscriptions::of(resp::SubscriptionKind kind) const noexcept {
     switch (kind) {
-        case resp::SubscriptionKind::channel: return channels;
-        case resp::SubscriptionKind::pattern: return patterns;
-        case resp::SubscriptionKind::shard: return shards;
+        case resp::SubscriptionKind::channel:
+            return channels;
+        case resp::SubscriptionKind::pattern:
+            return patterns;
+        case resp::SubscriptionKind::shard:
+            return shards;
     }
     return 0;
 }
 
-// The count in a frame is that of channels and patterns together; shard channels are counted on their own.
+// The count in a frame is that of channels and patterns together; shard channels are counted on
+// their own.
 void ReplyLane::Subscriptions::count(std::string_view kind, std::int64_t total) noexcept {
     if (kind.starts_with('s') && kind != "subscribe") {
         shards = total;
@@ -203,12 +256,18 @@ void ReplyLane::Subscriptions::count(std::string_view kind, std::int64_t total) 
 
 void ReplyLane::end_command(LedgerRun& run) {
     const bool failed = reader_.is_error();
-    if (failed) { look_at_error(policy::ErrorPlace::top_level); }
+    if (failed) {
+        look_at_error(policy::ErrorPlace::top_level);
+    }
     oom_seen_ = false;
-    if (run.detailed) { shared_.ledger.pop_detail(); }
+    if (run.detailed) {
+        shared_.ledger.pop_detail();
+    }
     frames_left_ = 0;
     if (run.has_effect) {
-        if (!failed && run.effect == resp::Effect::hello) { resp3_ = reader_.type() == '%'; }
+        if (!failed && run.effect == resp::Effect::hello) {
+            resp3_ = reader_.type() == '%';
+        }
         if (!failed && run.effect == resp::Effect::reset) {
             subscriptions_ = {};
             resp3_ = false;
@@ -216,20 +275,27 @@ void ReplyLane::end_command(LedgerRun& run) {
         shared_.state.settle_effect(!failed);
     }
     (failed ? ended_failed_ : ended_well_) += 1;
-    if (++ended_ == run.count) { flush_ended(); }
+    if (++ended_ == run.count) {
+        flush_ended();
+    }
 }
 
 // Replies of one run that ended are accounted together.
 void ReplyLane::flush_ended() {
-    if (ended_ == 0) { return; }
+    if (ended_ == 0) {
+        return;
+    }
     ShardContext& context = shared_.context;
     LedgerRun& run = shared_.ledger.front();
     if (run.charged != 0) {
         const bool all = ended_ == run.count;
         const auto count = static_cast<std::int64_t>(run.count);
-        const std::int64_t charged = all ? run.charged : run.charged / count * static_cast<std::int64_t>(ended_);
-        const std::int64_t lasting = all ? run.lasting : run.lasting / count * static_cast<std::int64_t>(ended_);
-        const std::int64_t grown = lasting / static_cast<std::int64_t>(ended_) * static_cast<std::int64_t>(ended_well_);
+        const std::int64_t charged =
+            all ? run.charged : run.charged / count * static_cast<std::int64_t>(ended_);
+        const std::int64_t lasting =
+            all ? run.lasting : run.lasting / count * static_cast<std::int64_t>(ended_);
+        const std::int64_t grown =
+            lasting / static_cast<std::int64_t>(ended_) * static_cast<std::int64_t>(ended_well_);
         context.guard.settle(charged, ended_failed_ == 0 ? lasting : grown);
         run.charged -= charged;
         run.lasting -= lasting;
@@ -248,9 +314,13 @@ policy::ErrorPlace ReplyLane::nested_place() noexcept {
 // The first OOM in a reply is reported; one EXEC is one event, however many of its commands failed.
 void ReplyLane::look_at_error(policy::ErrorPlace place) {
     const std::string_view line = reader_.error_line();
-    if (oom_seen_ || !policy::may_be_oom(line) || shared_.ledger.empty()) { return; }
+    if (oom_seen_ || !policy::may_be_oom(line) || shared_.ledger.empty()) {
+        return;
+    }
     const auto form = policy::classify_error(line, place);
-    if (!form) { return; }
+    if (!form) {
+        return;
+    }
     oom_seen_ = true;
     LedgerRun& run = shared_.ledger.front();
     OomSighting sighting;
@@ -262,7 +332,9 @@ void ReplyLane::look_at_error(policy::ErrorPlace place) {
     if (run.detailed) {
         const CommandDetail& detail = shared_.ledger.front_detail();
         const resp::CommandTable& table = *shared_.context.commands;
-        if (detail.command < table.count()) { sighting.command = table.at(detail.command).name(); }
+        if (detail.command < table.count()) {
+            sighting.command = table.at(detail.command).name();
+        }
         sighting.key = {detail.key.data(), detail.key_size};
         sighting.bytes = detail.bytes;
         sighting.largest_argument_bytes = detail.largest_bytes;
@@ -274,8 +346,14 @@ void ReplyLane::look_at_error(policy::ErrorPlace place) {
 bool ReplyLane::annotates() {
     const ShardContext& context = shared_.context;
     const std::string_view line = reader_.error_line();
-    if (!context.annotate_replies || hidden_ || context.annotation.empty() || shared_.ledger.empty()) { return false; }
-    if (!policy::may_be_oom(line) || line.size() + context.annotation.size() + 3 > annotated_line_bytes_max) { return false; }
+    if (!context.annotate_replies || hidden_ || context.annotation.empty() ||
+        shared_.ledger.empty()) {
+        return false;
+    }
+    if (!policy::may_be_oom(line) ||
+        line.size() + context.annotation.size() + 3 > annotated_line_bytes_max) {
+        return false;
+    }
     const auto form = policy::classify_error(line, policy::ErrorPlace::top_level);
     return form && *form != policy::OomForm::exec_abort;
 }

@@ -1,24 +1,27 @@
-// The way from backend to client: finds each reply, settles it with the ledger, and puts our own replies in their places.
+// The way from backend to client: finds each reply, settles it with the ledger, and puts our own
+// replies in their places.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
 
 #include "policy/oom_reply.hpp"
 #include "proxy/core/output.hpp"
 #include "proxy/core/request_lane.hpp"
 #include "resp/reply_reader.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 namespace spillway::core {
 
 class ReplyLane {
-public:
+  public:
     explicit ReplyLane(SessionShared& shared) noexcept : shared_(shared) {}
 
-    // Takes what the backend sent, all of it unless `to_client` is full; returns how much. Pieces lie in `bytes`.
+    // Takes what the backend sent, all of it unless `to_client` is full; returns how much. Pieces
+    // lie in `bytes`.
     [[nodiscard]] std::size_t take(std::string_view bytes, Output& to_client);
-    // Adds the local replies whose turn it is. False when `to_client` is full: flush and call again.
+    // Adds the local replies whose turn it is. False when `to_client` is full: flush and call
+    // again.
     [[nodiscard]] bool add_local(Output& to_client);
 
     // Bytes only pass: nothing is paired any more.
@@ -26,9 +29,11 @@ public:
     // The client is in the middle of a reply: an error of ours would land inside it.
     [[nodiscard]] bool at_boundary() const noexcept { return reader_.at_boundary(); }
     // What is still to come of the bulk that is being passed; 0 outside of one.
-    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept { return reader_.bulk_bytes_left(); }
+    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept {
+        return reader_.bulk_bytes_left();
+    }
 
-private:
+  private:
     struct Subscriptions {
         std::int64_t channels = 0;
         std::int64_t patterns = 0;

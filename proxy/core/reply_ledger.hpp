@@ -1,27 +1,31 @@
-// Pairs each command with the reply it will get, in order: the only tie between the two lanes of a session.
+// Pairs each command with the reply it will get, in order: the only tie between the two lanes of a
+// session.
 //
-//   RequestLane ── push ──►  [ reply x 40 | local x 3 | reply x 7 | subscription | … ]  ── front, pop ──► ReplyLane
+//   RequestLane ── push ──►  [ reply x 40 | local x 3 | reply x 7 | subscription | … ]  ── front,
+//   pop ──► ReplyLane
 //
-// Like commands in a row are one run, so that a million commands ahead of the first reply cost next to nothing. Once there
-// are many runs, differences that only matter for statistics no longer separate them.
+// Like commands in a row are one run, so that a million commands ahead of the first reply cost next
+// to nothing. Once there are many runs, differences that only matter for statistics no longer
+// separate them.
 #pragma once
-
-#include <cstdint>
-#include <string>
 
 #include "policy/memory_sample.hpp"
 #include "proxy/core/block_queue.hpp"
 #include "proxy/metrics/labels.hpp"
 #include "resp/command_facts.hpp"
 
+#include <cstdint>
+#include <string>
+
 namespace spillway::core {
 
 using policy::Nanos;
 
 enum class Expect : std::uint8_t {
-    reply,           // one from the backend
-    local,           // none: ours stands in its place
-    replaced,        // one from the backend, to a command put in place of a refused one; ours is shown instead
+    reply,     // one from the backend
+    local,     // none: ours stands in its place
+    replaced,  // one from the backend, to a command put in place of a refused one; ours is shown
+               // instead
     subscription,    // `frames` confirmations, or one error
     unsubscription,  // the same; how many may be known only when its turn comes
     monitor,         // one; if it is no error, an endless stream follows
@@ -36,8 +40,9 @@ struct LedgerRun {
     bool detailed = false;    // each of its commands has a CommandDetail
     bool has_effect = false;  // a reply that is no error changes the connection's state
     resp::Effect effect = resp::Effect::none;
-    bool in_exec = false;     // errors inside its reply belong to a transaction
-    std::uint32_t frames = 0;  // of a subscription: still to come; 0 in an unsubscription = one per subscription
+    bool in_exec = false;  // errors inside its reply belong to a transaction
+    std::uint32_t frames =
+        0;  // of a subscription: still to come; 0 in an unsubscription = one per subscription
     std::uint64_t count = 1;
     Nanos sent_at = 0;
     std::int64_t charged = 0;  // summed over the run
@@ -45,7 +50,8 @@ struct LedgerRun {
     const std::string* text = nullptr;  // of local and replaced: outlives the session
 };
 
-// What is remembered of a growing command, so that an OOM reply can name it. Cut where it is too long.
+// What is remembered of a growing command, so that an OOM reply can name it. Cut where it is too
+// long.
 struct CommandDetail {
     static constexpr std::size_t key_bytes_max = 44;
     std::uint16_t command = 0;  // CommandId
@@ -57,7 +63,7 @@ struct CommandDetail {
 };
 
 class ReplyLedger {
-public:
+  public:
     // From this many runs on, runs are merged coarsely; at the hard cap the session must end.
     static constexpr std::size_t coarse_runs = 4096;
     static constexpr std::size_t runs_max = 1'000'000;
@@ -77,13 +83,17 @@ public:
     }
     // Adds to what the newest command was charged; false when it is no longer there.
     [[nodiscard]] bool charge_last(std::int64_t bytes) noexcept {
-        if (runs_.empty()) { return false; }
+        if (runs_.empty()) {
+            return false;
+        }
         runs_.back().charged += bytes;
         return true;
     }
     // False when there is no place: the run must then not be detailed.
     [[nodiscard]] bool push_detail(const CommandDetail& detail) {
-        if (details_.size() >= details_max) { return false; }
+        if (details_.size() >= details_max) {
+            return false;
+        }
         details_.push(detail);
         return true;
     }
@@ -97,15 +107,25 @@ public:
     void pop(std::uint64_t count) {
         LedgerRun& run = runs_.front();
         run.count -= count;
-        if (run.count == 0) { runs_.pop(); }
+        if (run.count == 0) {
+            runs_.pop();
+        }
     }
 
-private:
+  private:
     [[nodiscard]] bool merges(const LedgerRun& last, const LedgerRun& run) const noexcept {
-        if (last.expect != run.expect || last.has_effect || run.has_effect || last.in_exec || run.in_exec) { return false; }
-        if (run.expect == Expect::local) { return last.text == run.text; }
-        if (run.expect != Expect::reply || last.detailed != run.detailed) { return false; }
-        return runs_.size() >= coarse_runs || (last.command_class == run.command_class && last.sent_at == run.sent_at);
+        if (last.expect != run.expect || last.has_effect || run.has_effect || last.in_exec ||
+            run.in_exec) {
+            return false;
+        }
+        if (run.expect == Expect::local) {
+            return last.text == run.text;
+        }
+        if (run.expect != Expect::reply || last.detailed != run.detailed) {
+            return false;
+        }
+        return runs_.size() >= coarse_runs ||
+               (last.command_class == run.command_class && last.sent_at == run.sent_at);
     }
 
     BlockQueue<LedgerRun> runs_;

@@ -1,22 +1,25 @@
-// The way from client to backend: finds each command, has it judged at its head, and releases, holds or skips its bytes.
+// The way from client to backend: finds each command, has it judged at its head, and releases,
+// holds or skips its bytes.
 #include "proxy/core/request_lane.hpp"
-
-#include <algorithm>
 
 #include "policy/key_pattern.hpp"
 #include "resp/command_arguments.hpp"
 #include "resp/word.hpp"
+
+#include <algorithm>
 
 namespace spillway::core {
 namespace {
 
 using metrics::CommandVerdict;
 
-// Refused inside a transaction: Redis answers an error and poisons the transaction, whatever happens to us afterwards.
-// A name of no command and no arguments, since unknown names are found out before anything else.
+// Refused inside a transaction: Redis answers an error and poisons the transaction, whatever
+// happens to us afterwards. A name of no command and no arguments, since unknown names are found
+// out before anything else.
 constexpr std::string_view poison_command = "*1\r\n$16\r\nSPILLWAY.REFUSED\r\n";
 
-// Growth is put into the ledger by samples of this many bytes: heavy writers show, light ones cost nothing.
+// Growth is put into the ledger by samples of this many bytes: heavy writers show, light ones cost
+// nothing.
 constexpr std::int64_t growth_sample_bytes = 16 * 1024;
 
 const resp::CommandInfo& unknown_command() noexcept {
@@ -35,19 +38,25 @@ bool grows(const resp::CommandInfo& command) noexcept {
 }
 
 bool is_gated(const resp::CommandInfo& command) noexcept {
-    return command.denyoom && (command.growth == resp::Growth::proportional || command.growth == resp::Growth::offset ||
-                               command.growth == resp::Growth::unbounded);
+    return command.denyoom &&
+           (command.growth == resp::Growth::proportional ||
+            command.growth == resp::Growth::offset || command.growth == resp::Growth::unbounded);
 }
 
 // Whether the arguments give the key a TTL. EXPIRE in a second command is not seen here.
 bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head) noexcept {
     const std::string_view name = command.name();
-    if (name == "SETEX" || name == "PSETEX") { return true; }
-    if (name != "SET" && name != "GETEX" && name != "HSETEX" && name != "MSETEX") { return false; }
+    if (name == "SETEX" || name == "PSETEX") {
+        return true;
+    }
+    if (name != "SET" && name != "GETEX" && name != "HSETEX" && name != "MSETEX") {
+        return false;
+    }
     const std::uint32_t end = std::min<std::uint32_t>(head.arguments_announced(), 10);
     for (std::uint32_t i = 2; i < end; ++i) {
         const std::string_view option = head.argument(i);
-        if (resp::is_word(option, "EX") || resp::is_word(option, "PX") || resp::is_word(option, "EXAT") || resp::is_word(option, "PXAT")) {
+        if (resp::is_word(option, "EX") || resp::is_word(option, "PX") ||
+            resp::is_word(option, "EXAT") || resp::is_word(option, "PXAT")) {
             return true;
         }
     }
@@ -59,7 +68,9 @@ bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head)
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
     std::size_t at = 0;
     while (at < window.size()) {
-        if (!to_backend.has_place_for(poison_command.size())) { return {Stop::output_full, at}; }
+        if (!to_backend.has_place_for(poison_command.size())) {
+            return {Stop::output_full, at};
+        }
         const std::string_view rest = window.substr(at);
         if (piped_) {
             (void)to_backend.add(rest);
@@ -67,28 +78,40 @@ RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend)
         }
         if (reader_.in_body()) {
             at += take_body(rest, to_backend);
-            if (reader_.body_malformed() && skipping_) { return {Stop::broken, at}; }
+            if (reader_.body_malformed() && skipping_) {
+                return {Stop::broken, at};
+            }
             continue;
         }
         switch (reader_.read_head(rest)) {
-            case resp::HeadResult::need_more: return {Stop::need_more, at};
+            case resp::HeadResult::need_more:
+                return {Stop::need_more, at};
             case resp::HeadResult::blank:
                 // No command, but the server's one-shot modifiers are used up by it.
                 (void)to_backend.add(rest.substr(0, reader_.consumed()));
                 at += reader_.consumed();
                 shared_.state.next(false);
                 continue;
-            case resp::HeadResult::malformed: become_pipe(metrics::OpaqueReason::unreadable_request); continue;
-            case resp::HeadResult::head: break;
+            case resp::HeadResult::malformed:
+                become_pipe(metrics::OpaqueReason::unreadable_request);
+                continue;
+            case resp::HeadResult::head:
+                break;
         }
-        if (shared_.ledger.full()) { return {Stop::ledger_full, at}; }
+        if (shared_.ledger.full()) {
+            return {Stop::ledger_full, at};
+        }
         const Route route = route_command();
         if (route == Route::hold) {
             reader_.rewind();
             return {Stop::held, at};
         }
-        if (route == Route::pass) { (void)to_backend.add(rest.substr(0, reader_.consumed())); }
-        if (route == Route::replace) { (void)to_backend.add_copy(poison_command); }
+        if (route == Route::pass) {
+            (void)to_backend.add(rest.substr(0, reader_.consumed()));
+        }
+        if (route == Route::replace) {
+            (void)to_backend.add_copy(poison_command);
+        }
         skipping_ = route != Route::pass;
         at += reader_.consumed();
     }
@@ -103,9 +126,13 @@ std::size_t RequestLane::take_body(std::string_view bytes, Output& to_backend) {
         if (const std::uint64_t late = reader_.take_late_bytes(); late > 0) {
             const auto bytes_late = static_cast<std::int64_t>(late + late / 4);
             shared_.context.guard.charge(bytes_late);
-            if (!shared_.ledger.charge_last(bytes_late)) { shared_.context.guard.settle(bytes_late, 0); }
+            if (!shared_.ledger.charge_last(bytes_late)) {
+                shared_.context.guard.settle(bytes_late, 0);
+            }
         }
-        if (reader_.body_malformed()) { become_pipe(metrics::OpaqueReason::unreadable_request); }
+        if (reader_.body_malformed()) {
+            become_pipe(metrics::OpaqueReason::unreadable_request);
+        }
     }
     return taken;
 }
@@ -113,9 +140,13 @@ std::size_t RequestLane::take_body(std::string_view bytes, Output& to_backend) {
 const resp::CommandInfo& RequestLane::identify() const noexcept {
     const resp::CommandTable& table = *shared_.context.commands;
     const resp::CommandInfo* command = table.find(reader_.argument(0));
-    if (command == nullptr) { return unknown_command(); }
+    if (command == nullptr) {
+        return unknown_command();
+    }
     if (command->has_subcommands && reader_.arguments_announced() > 1) {
-        if (const auto* sub = table.find_sub(*command, reader_.argument(1)); sub != nullptr) { return *sub; }
+        if (const auto* sub = table.find_sub(*command, reader_.argument(1)); sub != nullptr) {
+            return *sub;
+        }
     }
     return *command;
 }
@@ -123,9 +154,15 @@ const resp::CommandInfo& RequestLane::identify() const noexcept {
 RequestLane::Route RequestLane::route_command() {
     const resp::CommandInfo& command = identify();
     ConnectionState& state = shared_.state;
-    if (state.quitting()) { return Route::pass; }  // the server reads no further
-    if (command.id == resp::no_command) { shared_.context.metrics.unknown_commands.add(); }
-    if (grows(command)) { return judge(command); }
+    if (state.quitting()) {
+        return Route::pass;
+    }  // the server reads no further
+    if (command.id == resp::no_command) {
+        shared_.context.metrics.unknown_commands.add();
+    }
+    if (grows(command)) {
+        return judge(command);
+    }
     count(command, CommandVerdict::pass);
     release(command, {});
     return Route::pass;
@@ -139,17 +176,23 @@ policy::Cost RequestLane::cost_of_head(const resp::CommandInfo& command) const {
         .string_bytes_reached = 0,
     };
     if (command.growth == resp::Growth::offset) {
-        const auto argument = [this](std::size_t i) { return reader_.argument(static_cast<std::uint32_t>(i)); };
-        size.string_bytes_reached =
-            resp::string_bytes_reached(command, reader_.argument_count(), argument, reader_.argument_length(3));
+        const auto argument = [this](std::size_t i) {
+            return reader_.argument(static_cast<std::uint32_t>(i));
+        };
+        size.string_bytes_reached = resp::string_bytes_reached(
+            command, reader_.argument_count(), argument, reader_.argument_length(3)
+        );
     }
     return policy::cost_of(command, size);
 }
 
 RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     ShardContext& context = shared_.context;
-    const bool searches = command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
-    const auto argument = [this](std::size_t i) { return reader_.argument(static_cast<std::uint32_t>(i)); };
+    const bool searches =
+        command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
     const std::uint32_t argc = reader_.argument_count();
     if (!command.accepts(argc) || (searches && !resp::may_grow(command, argc, argument))) {
         count(command, CommandVerdict::pass);
@@ -164,15 +207,21 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         cost.lasting = 0;
     } else if (!context.guard.quick(cost)) {
         const policy::Rule* rule = rule_for(command);
-        const policy::Priority priority = rule != nullptr ? rule->priority : policy::Priority::normal;
+        const policy::Priority priority =
+            rule != nullptr ? rule->priority : policy::Priority::normal;
         const policy::Judgement judgement =
             context.guard.judge(cost, reader_.argument_bytes(), priority, context.now, waiting_);
         const bool observing = context.guard.mode() != policy::Mode::protect;
-        if (!judgement.teaches) { cost.lasting = 0; }
+        if (!judgement.teaches) {
+            cost.lasting = 0;
+        }
         if (judgement.verdict == policy::Verdict::refuse) {
-            const std::string_view rule_name = rule != nullptr ? std::string_view(rule->name) : std::string_view();
+            const std::string_view rule_name =
+                rule != nullptr ? std::string_view(rule->name) : std::string_view();
             const Route route = refuse(command, judgement.cause, priority, rule_name);
-            if (!observing) { return route; }
+            if (!observing) {
+                return route;
+            }
             counted = CommandVerdict::would_refuse;
         } else if (judgement.verdict == policy::Verdict::hold) {
             if (!observing) {
@@ -185,7 +234,9 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
             }
             counted = CommandVerdict::would_hold;
         }
-        if (observing && judgement.verdict != policy::Verdict::pass) { context.guard.charge(cost.charge); }
+        if (observing && judgement.verdict != policy::Verdict::pass) {
+            context.guard.charge(cost.charge);
+        }
     }
     if (held_) {
         end_hold();
@@ -198,10 +249,14 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
 }
 
 void RequestLane::end_hold() noexcept {
-    if (!held_) { return; }
+    if (!held_) {
+        return;
+    }
     held_ = false;
     shared_.context.metrics.held_commands.sub();
-    shared_.context.metrics.hold_seconds.observe(static_cast<std::uint64_t>(std::max<Nanos>(shared_.context.now - held_since_, 0)));
+    shared_.context.metrics.hold_seconds.observe(
+        static_cast<std::uint64_t>(std::max<Nanos>(shared_.context.now - held_since_, 0))
+    );
 }
 
 RequestLane::Route RequestLane::refuse(
@@ -226,7 +281,9 @@ RequestLane::Route RequestLane::refuse(
     sighting.rule = rule;
     sighting.would_refuse = observing;
     context.ooms.report(sighting, [this] { return shared_.facts(); });
-    if (observing) { return Route::pass; }
+    if (observing) {
+        return Route::pass;
+    }
 
     end_hold();
     count(command, CommandVerdict::refused);
@@ -238,18 +295,23 @@ RequestLane::Route RequestLane::refuse(
     run.sent_at = context.now;
     if (state.in_multi() || state.bound_by_modifier()) {
         run.expect = Expect::replaced;
-        if (!state.reply_suppressed()) { shared_.ledger.push(run); }
+        if (!state.reply_suppressed()) {
+            shared_.ledger.push(run);
+        }
         state.next(false);
         return Route::replace;
     }
     run.expect = Expect::local;
-    if (!state.reply_suppressed()) { shared_.ledger.push(run); }
+    if (!state.reply_suppressed()) {
+        shared_.ledger.push(run);
+    }
     return Route::skip;
 }
 
 void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& cost) {
     ConnectionState& state = shared_.state;
-    if (command.effect == resp::Effect::none && command.replies == resp::Replies::one && state.plain()) [[likely]] {
+    if (command.effect == resp::Effect::none && command.replies == resp::Replies::one &&
+        state.plain()) [[likely]] {
         expect_reply(command, cost);
         return;
     }
@@ -260,10 +322,13 @@ void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& 
         charged.lasting = 0;
     }
     if (command.effect == resp::Effect::exec) {
-        charged = {.charge = state.queued_charge(), .lasting = state.queued_lasting(), .large = false};
+        charged = {
+            .charge = state.queued_charge(), .lasting = state.queued_lasting(), .large = false};
         shared_.context.guard.charge(charged.charge);
     }
-    if (command.replies == resp::Replies::client_reply) { state.on_client_reply(reader_.argument(2)); }
+    if (command.replies == resp::Replies::client_reply) {
+        state.on_client_reply(reader_.argument(2));
+    }
     const bool was_in_multi = state.in_multi();
     LedgerRun run;
     run.has_effect = state.on_effect(command.effect, reader_);
@@ -279,7 +344,9 @@ void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& 
         shared_.ledger.push(run);
     } else {
         shared_.context.guard.settle(charged.charge, charged.lasting);
-        if (run.has_effect) { state.settle_effect(true); }
+        if (run.has_effect) {
+            state.settle_effect(true);
+        }
     }
     state.next(command.effect == resp::Effect::one_shot);
 }
@@ -297,28 +364,36 @@ void RequestLane::expect_reply(const resp::CommandInfo& command, const policy::C
 // Commands with another number of replies than one. False when none may be counted on.
 bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi, LedgerRun& run) {
     switch (command.replies) {
-        case resp::Replies::one: return true;
+        case resp::Replies::one:
+            return true;
         case resp::Replies::client_reply:
-            if (!in_multi) { return true; }
+            if (!in_multi) {
+                return true;
+            }
             break;
         case resp::Replies::subscribe:
         case resp::Replies::unsubscribe:
-            if (in_multi) { break; }
+            if (in_multi) {
+                break;
+            }
             if (shared_.state.reply_suppressed()) {
                 shared_.unasked_frames = true;
                 return false;
             }
-            run.expect = command.replies == resp::Replies::subscribe ? Expect::subscription : Expect::unsubscription;
+            run.expect = command.replies == resp::Replies::subscribe ? Expect::subscription
+                                                                     : Expect::unsubscription;
             run.subscription = command.subscription;
             run.frames = reader_.argument_count() - 1;
             return true;
         case resp::Replies::monitor:
         case resp::Replies::replication:
-            run.expect = command.replies == resp::Replies::monitor ? Expect::monitor : Expect::replication;
+            run.expect =
+                command.replies == resp::Replies::monitor ? Expect::monitor : Expect::replication;
             shared_.uncertain = true;
             return true;
     }
-    // EXEC will answer with more or fewer elements than it announces: nothing behind it can be paired.
+    // EXEC will answer with more or fewer elements than it announces: nothing behind it can be
+    // paired.
     become_pipe(metrics::OpaqueReason::unknown_replies);
     return false;
 }
@@ -334,13 +409,21 @@ void RequestLane::become_pipe(metrics::OpaqueReason reason) {
 
 const policy::Rule* RequestLane::rule_for(const resp::CommandInfo& command) const {
     const policy::Rules& rules = *shared_.context.rules;
-    if (rules.empty()) { return nullptr; }
-    const auto argument = [this](std::size_t i) { return reader_.argument(static_cast<std::uint32_t>(i)); };
+    if (rules.empty()) {
+        return nullptr;
+    }
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
     const auto any_key = [&](const auto& matches) {
         const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
         for (const std::size_t index : keys) {
-            if (index >= reader_.arguments_announced()) { break; }
-            if (matches(argument(index))) { return true; }
+            if (index >= reader_.arguments_announced()) {
+                break;
+            }
+            if (matches(argument(index))) {
+                return true;
+            }
         }
         return false;
     };
@@ -348,9 +431,13 @@ const policy::Rule* RequestLane::rule_for(const resp::CommandInfo& command) cons
 }
 
 std::string_view RequestLane::first_key(const resp::CommandInfo& command) const {
-    const auto argument = [this](std::size_t i) { return reader_.argument(static_cast<std::uint32_t>(i)); };
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
     const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
-    if (keys.empty() || keys[0] >= reader_.arguments_announced()) { return {}; }
+    if (keys.empty() || keys[0] >= reader_.arguments_announced()) {
+        return {};
+    }
     return argument(keys[0]).substr(0, policy::pattern_key_bytes_max);
 }
 
@@ -358,7 +445,9 @@ bool RequestLane::push_detail(const resp::CommandInfo& command) {
     CommandDetail detail;
     detail.command = command.id;
     detail.in_multi = shared_.state.in_multi();
-    const auto clamp = [](std::uint64_t bytes) { return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX)); };
+    const auto clamp = [](std::uint64_t bytes) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX));
+    };
     detail.bytes = clamp(reader_.argument_bytes());
     detail.largest_bytes = clamp(reader_.largest_argument_bytes());
     // Nearly all commands that grow memory have their first key in front.
@@ -371,7 +460,9 @@ bool RequestLane::push_detail(const resp::CommandInfo& command) {
 void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t bytes) {
     ShardContext& context = shared_.context;
     context.growth_sample_left -= bytes;
-    if (context.growth_sample_left > 0) { return; }
+    if (context.growth_sample_left > 0) {
+        return;
+    }
     const std::int64_t stands_for = growth_sample_bytes - context.growth_sample_left;
     context.growth_sample_left = growth_sample_bytes;
     context.growth_dirty = true;

@@ -1,9 +1,6 @@
-// The way from client to backend: finds each command, has it judged at its head, and releases, holds or skips its bytes.
+// The way from client to backend: finds each command, has it judged at its head, and releases,
+// holds or skips its bytes.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
 
 #include "proxy/core/connection_state.hpp"
 #include "proxy/core/output.hpp"
@@ -11,19 +8,25 @@
 #include "proxy/core/shard_context.hpp"
 #include "resp/command_reader.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 namespace spillway::core {
 
 // What one session's two lanes share.
 struct SessionShared {
-    SessionShared(ShardContext& shard, std::uint64_t session_id) : context(shard), ledger(shard.blocks), id(session_id) {}
+    SessionShared(ShardContext& shard, std::uint64_t session_id)
+        : context(shard), ledger(shard.blocks), id(session_id) {}
 
     ShardContext& context;
     ReplyLedger ledger;
     ConnectionState state;
     std::uint64_t id;
-    std::string address;            // of the client, as records show it
-    bool uncertain = false;         // a command is under way after which nothing may be paired: no local replies
-    bool unasked_frames = false;    // a SUBSCRIBE went out whose confirmations were not counted on
+    std::string address;  // of the client, as records show it
+    bool uncertain =
+        false;  // a command is under way after which nothing may be paired: no local replies
+    bool unasked_frames = false;  // a SUBSCRIBE went out whose confirmations were not counted on
 
     [[nodiscard]] SessionFacts facts() const {
         return {address, state.name(), state.user(), state.library(), state.db()};
@@ -31,7 +34,7 @@ struct SessionShared {
 };
 
 class RequestLane {
-public:
+  public:
     explicit RequestLane(SessionShared& shared) noexcept : shared_(shared) {}
 
     enum class Stop : std::uint8_t {
@@ -51,23 +54,32 @@ public:
 
     [[nodiscard]] bool held() const noexcept { return held_; }
     // When the held command passes or is refused at last; 0 = nothing is held.
-    [[nodiscard]] Nanos hold_until() const noexcept { return held_ ? waiting_.since + shared_.context.guard.hold_max() : 0; }
+    [[nodiscard]] Nanos hold_until() const noexcept {
+        return held_ ? waiting_.since + shared_.context.guard.hold_max() : 0;
+    }
     // From here on bytes only pass.
     [[nodiscard]] bool piped() const noexcept { return piped_; }
     // Ends a hold without a verdict.
     void end_hold() noexcept;
 
-private:
+  private:
     // What becomes of the command whose head was read.
     enum class Route : std::uint8_t { pass, skip, replace, hold };
 
     [[nodiscard]] std::size_t take_body(std::string_view bytes, Output& to_backend);
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);
-    [[nodiscard]] Route refuse(const resp::CommandInfo& command, policy::Cause cause, policy::Priority priority, std::string_view rule);
+    [[nodiscard]] Route refuse(
+        const resp::CommandInfo& command,
+        policy::Cause cause,
+        policy::Priority priority,
+        std::string_view rule
+    );
     void release(const resp::CommandInfo& command, const policy::Cost& cost);
     void expect_reply(const resp::CommandInfo& command, const policy::Cost& cost);
-    [[nodiscard]] bool expect_unusual(const resp::CommandInfo& command, bool in_multi, LedgerRun& run);
+    [[nodiscard]] bool expect_unusual(
+        const resp::CommandInfo& command, bool in_multi, LedgerRun& run
+    );
     [[nodiscard]] policy::Cost cost_of_head(const resp::CommandInfo& command) const;
     [[nodiscard]] const policy::Rule* rule_for(const resp::CommandInfo& command) const;
     [[nodiscard]] const resp::CommandInfo& identify() const noexcept;

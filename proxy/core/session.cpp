@@ -1,4 +1,5 @@
-// One client and its backend connection, without the sockets: bytes in, bytes out, and what to wait for.
+// One client and its backend connection, without the sockets: bytes in, bytes out, and what to wait
+// for.
 #include "proxy/core/session.hpp"
 
 namespace spillway::core {

@@ -1,22 +1,25 @@
-// One client and its backend connection, without the sockets: bytes in, bytes out, and what to wait for.
+// One client and its backend connection, without the sockets: bytes in, bytes out, and what to wait
+// for.
 //
-//   client ──► RequestLane ──► backend          The ledger is all that ties the lanes: what was sent and awaits a reply.
+//   client ──► RequestLane ──► backend          The ledger is all that ties the lanes: what was
+//   sent and awaits a reply.
 //                  │ push                       The driver moves the bytes; the session decides.
 //              ReplyLedger
 //                  │ front, pop
 //   client ◄── ReplyLane ◄──── backend
 #pragma once
 
-#include <string>
-
 #include "proxy/core/reply_lane.hpp"
 #include "proxy/core/request_lane.hpp"
+
+#include <string>
 
 namespace spillway::core {
 
 class Session {
-public:
-    Session(ShardContext& context, std::uint64_t id, std::string address) : shared_(context, id), requests_(shared_), replies_(shared_) {
+  public:
+    Session(ShardContext& context, std::uint64_t id, std::string address)
+        : shared_(context, id), requests_(shared_), replies_(shared_) {
         shared_.address = std::move(address);
     }
     // What was under way counts as answered from now on: nothing will ever come of it here.
@@ -24,9 +27,14 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    // See RequestLane::take and ReplyLane::take. After client bytes, local replies may be due: see local_replies.
-    [[nodiscard]] RequestLane::Pass client_bytes(std::string_view window, Output& to_backend) { return requests_.take(window, to_backend); }
-    [[nodiscard]] std::size_t backend_bytes(std::string_view bytes, Output& to_client) { return replies_.take(bytes, to_client); }
+    // See RequestLane::take and ReplyLane::take. After client bytes, local replies may be due: see
+    // local_replies.
+    [[nodiscard]] RequestLane::Pass client_bytes(std::string_view window, Output& to_backend) {
+        return requests_.take(window, to_backend);
+    }
+    [[nodiscard]] std::size_t backend_bytes(std::string_view bytes, Output& to_client) {
+        return replies_.take(bytes, to_client);
+    }
     [[nodiscard]] bool local_replies(Output& to_client) { return replies_.add_local(to_client); }
 
     [[nodiscard]] Nanos hold_until() const noexcept { return requests_.hold_until(); }
@@ -38,15 +46,18 @@ public:
     [[nodiscard]] bool idle() noexcept { return shared_.ledger.empty() && replies_.at_boundary(); }
     [[nodiscard]] bool quitting() const noexcept { return shared_.state.quitting(); }
     // An error of ours may be shown now without landing inside a reply.
-    [[nodiscard]] bool may_speak() const noexcept { return replies_.at_boundary() && !replies_.piped(); }
-    // A reply so large that no spool could hold it, or bytes that only pass: these move at the client's pace.
+    [[nodiscard]] bool may_speak() const noexcept {
+        return replies_.at_boundary() && !replies_.piped();
+    }
+    // A reply so large that no spool could hold it, or bytes that only pass: these move at the
+    // client's pace.
     [[nodiscard]] bool paced_by_client(std::uint64_t spool_bytes_max) const noexcept {
         return replies_.piped() || replies_.bulk_bytes_left() > spool_bytes_max;
     }
 
     [[nodiscard]] const SessionShared& shared() const noexcept { return shared_; }
 
-private:
+  private:
     SessionShared shared_;
     RequestLane requests_;
     ReplyLane replies_;

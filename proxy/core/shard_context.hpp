@@ -1,8 +1,6 @@
-// What all sessions of a shard share: the time of this pass, tables, guard, counters, and what they report.
+// What all sessions of a shard share: the time of this pass, tables, guard, counters, and what they
+// report.
 #pragma once
-
-#include <memory>
-#include <string>
 
 #include "policy/growth_ledger.hpp"
 #include "policy/guard.hpp"
@@ -13,11 +11,16 @@
 #include "proxy/metrics/shard_metrics.hpp"
 #include "resp/command_table.hpp"
 
+#include <memory>
+#include <string>
+
 namespace spillway::core {
 
 // One thread's; plain data, set up and refreshed by the shard that owns it.
 struct ShardContext {
-    ShardContext(policy::CreditPool& pool, policy::TrafficCells& cells, const policy::GuardSettings& settings)
+    ShardContext(
+        policy::CreditPool& pool, policy::TrafficCells& cells, const policy::GuardSettings& settings
+    )
         : guard(pool, cells, settings) {}
 
     policy::Nanos now = 0;  // of this pass
@@ -29,7 +32,8 @@ struct ShardContext {
     OomReporter ooms;
     policy::GrowthLedger growth;
     bool growth_dirty = false;  // since it was last shown to the control side
-    std::int64_t growth_sample_left = 0;  // bytes until the next command is put into the growth ledger
+    std::int64_t growth_sample_left =
+        0;  // bytes until the next command is put into the growth ledger
     BlockPool blocks;
     metrics::ShardMetrics metrics;
     bool annotate_replies = false;

@@ -86,12 +86,12 @@ inline constexpr std::array<std::string_view, 5> refused_reason_names = {
 
 // Why a session became a plain pipe.
 enum class OpaqueReason : std::uint8_t {
-    monitor,           // MONITOR: an endless stream of lines
-    replication,       // SYNC, PSYNC: the stream leaves RESP
-    unreadable_reply,  // the backend sent what is no RESP
+    monitor,             // MONITOR: an endless stream of lines
+    replication,         // SYNC, PSYNC: the stream leaves RESP
+    unreadable_reply,    // the backend sent what is no RESP
     unreadable_request,  // the client did; the server's own answer follows
-    unpaired_reply,    // a reply came that no command asked for
-    unknown_replies,   // a command whose replies cannot be counted
+    unpaired_reply,      // a reply came that no command asked for
+    unknown_replies,     // a command whose replies cannot be counted
 };
 
 inline constexpr std::array<std::string_view, 6> opaque_reason_names = {

@@ -28,20 +28,25 @@ std::string encode_command(std::span<const std::string> arguments) {
     return bytes;
 }
 
-ControlConnection::ControlConnection(asio::io_context& context) : context_(context), socket_(context) {}
+ControlConnection::ControlConnection(asio::io_context& context)
+    : context_(context), socket_(context) {}
 
 void ControlConnection::close() noexcept {
     boost::system::error_code ignored;
     socket_.close(ignored);
 }
 
-asio::awaitable<std::string> ControlConnection::connect(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout) {
+asio::awaitable<std::string> ControlConnection::connect(
+    std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout
+) {
     std::string problem = "its name cannot be resolved";
     for (const Endpoint& endpoint : endpoints) {
         close();
         const asio::generic::stream_protocol::endpoint target(&endpoint.address, endpoint.size);
         asio::steady_timer timer(context_, timeout);
-        const auto winner = co_await (socket_.async_connect(target, tuple_awaitable) || timer.async_wait(tuple_awaitable));
+        const auto winner = co_await (
+            socket_.async_connect(target, tuple_awaitable) || timer.async_wait(tuple_awaitable)
+        );
         if (winner.index() == 1) {
             problem = "connecting took longer than " + std::to_string(timeout.count()) + " ms";
             continue;
@@ -57,11 +62,16 @@ asio::awaitable<std::string> ControlConnection::connect(std::vector<Endpoint> en
     co_return problem;
 }
 
-asio::awaitable<ControlConnection::Answer> ControlConnection::ask(std::vector<std::string> command, std::chrono::milliseconds timeout) {
+asio::awaitable<ControlConnection::Answer> ControlConnection::ask(
+    std::vector<std::string> command, std::chrono::milliseconds timeout
+) {
     Answer answer;
     const std::string question = encode_command(command);
     asio::steady_timer timer(context_, timeout);
-    const auto written = co_await (asio::async_write(socket_, asio::buffer(question), tuple_awaitable) || timer.async_wait(tuple_awaitable));
+    const auto written = co_await (
+        asio::async_write(socket_, asio::buffer(question), tuple_awaitable) ||
+        timer.async_wait(tuple_awaitable)
+    );
     if (written.index() == 1 || std::get<0>(std::get<0>(written))) {
         answer.problem = "the connection was lost";
         co_return answer;
@@ -70,8 +80,11 @@ asio::awaitable<ControlConnection::Answer> ControlConnection::ask(std::vector<st
     while (true) {
         if (answer.bytes.size() >= wanted) {
             const resp::ReplyParseResult parsed = resp::parse_reply(answer.bytes, answer.reply);
-            if (parsed.state == resp::ReplyParse::complete) { break; }
-            if (parsed.state != resp::ReplyParse::need_more || answer.bytes.size() >= answer_bytes_max) {
+            if (parsed.state == resp::ReplyParse::complete) {
+                break;
+            }
+            if (parsed.state != resp::ReplyParse::need_more ||
+                answer.bytes.size() >= answer_bytes_max) {
                 answer.problem = "the answer to " + command.front() + " is no RESP";
                 co_return answer;
             }
@@ -80,17 +93,22 @@ asio::awaitable<ControlConnection::Answer> ControlConnection::ask(std::vector<st
         const std::size_t filled = answer.bytes.size();
         answer.bytes.resize(filled + 16 * 1024);
         const auto got = co_await (
-            socket_.async_read_some(asio::buffer(answer.bytes.data() + filled, answer.bytes.size() - filled), tuple_awaitable) ||
+            socket_.async_read_some(
+                asio::buffer(answer.bytes.data() + filled, answer.bytes.size() - filled),
+                tuple_awaitable
+            ) ||
             timer.async_wait(tuple_awaitable)
         );
         if (got.index() == 1) {
-            answer.problem = "no answer to " + command.front() + " within " + std::to_string(timeout.count()) + " ms";
+            answer.problem = "no answer to " + command.front() + " within " +
+                             std::to_string(timeout.count()) + " ms";
             co_return answer;
         }
         const auto [error, bytes] = std::get<0>(got);
         answer.bytes.resize(filled + bytes);
         if (error) {
-            answer.problem = error == asio::error::eof ? "the server closed the connection" : error.message();
+            answer.problem =
+                error == asio::error::eof ? "the server closed the connection" : error.message();
             co_return answer;
         }
     }

@@ -1,43 +1,45 @@
 // A connection of our own to a backend, on which one question is asked at a time.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
+#include "proxy/net/socket.hpp"
+#include "resp/reply_tree.hpp"
+
 #include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "proxy/net/socket.hpp"
-#include "resp/reply_tree.hpp"
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
 
 namespace spillway::net {
 
 // RESP2, never anything else: the questions we ask need no more, and every server speaks it.
 class ControlConnection {
-public:
+  public:
     explicit ControlConnection(boost::asio::io_context& context);
 
     // Tries the endpoints in turn. Empty when connected, else why not.
     [[nodiscard]] boost::asio::awaitable<std::string> connect(
-        std::vector<Endpoint> endpoints,
-        std::chrono::milliseconds timeout
+        std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout
     );
 
     struct Answer {
-        bool ok = false;       // an answer came in time; it may still be an error reply
-        std::string problem;   // why not: the connection is then of no further use
-        resp::Reply reply;     // views into bytes
+        bool ok = false;      // an answer came in time; it may still be an error reply
+        std::string problem;  // why not: the connection is then of no further use
+        resp::Reply reply;    // views into bytes
         std::string bytes;
     };
-    [[nodiscard]] boost::asio::awaitable<Answer> ask(std::vector<std::string> command, std::chrono::milliseconds timeout);
+    [[nodiscard]] boost::asio::awaitable<Answer> ask(
+        std::vector<std::string> command, std::chrono::milliseconds timeout
+    );
 
     void close() noexcept;
 
-private:
+  private:
     using Socket = boost::asio::generic::stream_protocol::socket;
 
     boost::asio::io_context& context_;

@@ -1,17 +1,19 @@
-// Reads the backend's memory state on a connection of its own, as often as wanted, through restarts and failures.
+// Reads the backend's memory state on a connection of its own, as often as wanted, through restarts
+// and failures.
 #include "proxy/net/memory_probe.hpp"
-
-#include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <cstring>
-#include <utility>
 
 #include "policy/info.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/resolver.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace spillway::net {
 
@@ -24,23 +26,46 @@ constexpr policy::Nanos backoff_max = 2 * policy::second;
 constexpr policy::Nanos resolve_interval = 30 * policy::second;
 
 std::vector<std::string> info_question(bool all_sections) {
-    if (!all_sections) { return {"INFO"}; }
-    return {"INFO", "server", "clients", "memory", "persistence", "stats", "replication", "errorstats", "keyspace"};
+    if (!all_sections) {
+        return {"INFO"};
+    }
+    return {
+        "INFO",
+        "server",
+        "clients",
+        "memory",
+        "persistence",
+        "stats",
+        "replication",
+        "errorstats",
+        "keyspace"};
 }
 
 std::vector<std::string> auth_question(const conf::Credentials& credentials) {
-    if (credentials.user.empty()) { return {"AUTH", credentials.password.reveal()}; }
+    if (credentials.user.empty()) {
+        return {"AUTH", credentials.password.reveal()};
+    }
     return {"AUTH", credentials.user, credentials.password.reveal()};
 }
 
-std::vector<std::string> name_question() { return {"CLIENT", "SETNAME", "spillway-monitor"}; }
+std::vector<std::string> name_question() {
+    return {"CLIENT", "SETNAME", "spillway-monitor"};
+}
 
-std::vector<std::string> commands_question() { return {"COMMAND"}; }
+std::vector<std::string> commands_question() {
+    return {"COMMAND"};
+}
 
 bool same(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Endpoint& x, const Endpoint& y) {
-        return x.size == y.size && std::memcmp(&x.address, &y.address, x.size) == 0;
-    });
+    return std::equal(
+        a.begin(),
+        a.end(),
+        b.begin(),
+        b.end(),
+        [](const Endpoint& x, const Endpoint& y) {
+            return x.size == y.size && std::memcmp(&x.address, &y.address, x.size) == 0;
+        }
+    );
 }
 
 }  // namespace
@@ -53,7 +78,9 @@ MemoryProbe::MemoryProbe(asio::io_context& context, ProbeSettings settings, Prob
       timer_(context),
       endpoints_(std::make_shared<const std::vector<Endpoint>>()) {}
 
-void MemoryProbe::start() { asio::co_spawn(context_, run(), asio::detached); }
+void MemoryProbe::start() {
+    asio::co_spawn(context_, run(), asio::detached);
+}
 
 void MemoryProbe::stop() {
     stopped_ = true;
@@ -63,7 +90,9 @@ void MemoryProbe::stop() {
 
 void MemoryProbe::hurry() {
     hurried_ = true;
-    if (sampling_) { timer_.cancel(); }
+    if (sampling_) {
+        timer_.cancel();
+    }
 }
 
 asio::awaitable<void> MemoryProbe::run() {
@@ -73,17 +102,25 @@ asio::awaitable<void> MemoryProbe::run() {
         bool sampled = false;
         while (problem.empty() && !stopped_) {
             problem = co_await sample_once();
-            if (!problem.empty()) { break; }
+            if (!problem.empty()) {
+                break;
+            }
             sampled = true;
             sampling_ = true;
             const policy::Nanos next = asked_at_ + hooks_.interval();
-            if (!hurried_) { co_await pause(next - monotonic_now()); }
+            if (!hurried_) {
+                co_await pause(next - monotonic_now());
+            }
             sampling_ = false;
             // Wishes come by the thousand when credit is short.
-            if (hurried_) { co_await pause(asked_at_ + interval_min - monotonic_now()); }
+            if (hurried_) {
+                co_await pause(asked_at_ + interval_min - monotonic_now());
+            }
             hurried_ = false;
         }
-        if (stopped_) { co_return; }
+        if (stopped_) {
+            co_return;
+        }
         connection_.close();
         hooks_.on_failure(problem, std::exchange(reachable_, false));
         backoff = sampled ? backoff_first : std::min(2 * backoff, backoff_max);
@@ -92,7 +129,9 @@ asio::awaitable<void> MemoryProbe::run() {
 }
 
 asio::awaitable<void> MemoryProbe::pause(policy::Nanos duration) {
-    if (duration <= 0 || stopped_) { co_return; }
+    if (duration <= 0 || stopped_) {
+        co_return;
+    }
     timer_.expires_after(std::chrono::nanoseconds(duration));
     (void)co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
 }
@@ -100,7 +139,8 @@ asio::awaitable<void> MemoryProbe::pause(policy::Nanos duration) {
 asio::awaitable<std::string> MemoryProbe::open() {
     const policy::Nanos now = monotonic_now();
     if (endpoints_->empty() || now - resolved_at_ > resolve_interval) {
-        auto endpoints = std::make_shared<const std::vector<Endpoint>>(co_await resolve(settings_.address));
+        auto endpoints =
+            std::make_shared<const std::vector<Endpoint>>(co_await resolve(settings_.address));
         resolved_at_ = now;
         if (!endpoints->empty() && !same(*endpoints, *endpoints_)) {
             endpoints_ = std::move(endpoints);
@@ -114,22 +154,34 @@ asio::awaitable<std::string> MemoryProbe::open() {
     }
     const conf::Credentials& credentials = settings_.credentials;
     if (!credentials.user.empty() || !credentials.password.empty()) {
-        const auto answer = co_await connection_.ask(auth_question(credentials), settings_.answer_timeout);
-        if (!answer.ok) { co_return answer.problem; }
-        if (answer.reply.is_error()) { co_return "AUTH of the monitor connection failed: " + std::string(answer.reply.text); }
+        const auto answer =
+            co_await connection_.ask(auth_question(credentials), settings_.answer_timeout);
+        if (!answer.ok) {
+            co_return answer.problem;
+        }
+        if (answer.reply.is_error()) {
+            co_return "AUTH of the monitor connection failed: " + std::string(answer.reply.text);
+        }
     }
     // Shown in CLIENT LIST; a refusal does not matter.
     const auto named = co_await connection_.ask(name_question(), settings_.answer_timeout);
-    if (!named.ok) { co_return named.problem; }
+    if (!named.ok) {
+        co_return named.problem;
+    }
     co_return co_await read_commands();
 }
 
-// Which commands the server refuses at its limit differs from version to version: it is asked at each connect.
+// Which commands the server refuses at its limit differs from version to version: it is asked at
+// each connect.
 asio::awaitable<std::string> MemoryProbe::read_commands() {
     const auto answer = co_await connection_.ask(commands_question(), settings_.answer_timeout);
-    if (!answer.ok) { co_return answer.problem; }
+    if (!answer.ok) {
+        co_return answer.problem;
+    }
     const resp::CommandTable built_in;
-    hooks_.on_commands(std::make_shared<const resp::CommandTable>(resp::overlay(built_in, answer.reply)));
+    hooks_.on_commands(
+        std::make_shared<const resp::CommandTable>(resp::overlay(built_in, answer.reply))
+    );
     co_return std::string();
 }
 
@@ -138,8 +190,11 @@ asio::awaitable<std::string> MemoryProbe::sample_once() {
     asked_at_ = monotonic_now();
     sample.asked_at = asked_at_;
     hooks_.on_ask();
-    const auto answer = co_await connection_.ask(info_question(all_sections_), settings_.answer_timeout);
-    if (!answer.ok) { co_return answer.problem; }
+    const auto answer =
+        co_await connection_.ask(info_question(all_sections_), settings_.answer_timeout);
+    if (!answer.ok) {
+        co_return answer.problem;
+    }
     if (answer.reply.is_error()) {
         if (all_sections_ && answer.reply.text.starts_with("ERR syntax error")) {
             all_sections_ = false;
@@ -149,7 +204,9 @@ asio::awaitable<std::string> MemoryProbe::sample_once() {
         co_return "INFO was refused: " + std::string(answer.reply.text.substr(0, 200));
     }
     sample.answered_at = monotonic_now();
-    if (policy::parse_info(answer.reply.text, sample) == policy::InfoProblem::too_long) { co_return "INFO is too long"; }
+    if (policy::parse_info(answer.reply.text, sample) == policy::InfoProblem::too_long) {
+        co_return "INFO is too long";
+    }
     hooks_.on_sample(sample);
     co_return std::string();
 }

@@ -1,19 +1,21 @@
-// Reads the backend's memory state on a connection of its own, as often as wanted, through restarts and failures.
+// Reads the backend's memory state on a connection of its own, as often as wanted, through restarts
+// and failures.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include "conf/config.hpp"
+#include "policy/memory_sample.hpp"
+#include "proxy/net/control_connection.hpp"
+#include "resp/command_table.hpp"
+
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "conf/config.hpp"
-#include "policy/memory_sample.hpp"
-#include "proxy/net/control_connection.hpp"
-#include "resp/command_table.hpp"
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace spillway::net {
 
@@ -26,17 +28,19 @@ struct ProbeSettings {
 
 // All are called on the io_context's thread.
 struct ProbeHooks {
-    std::function<void(std::shared_ptr<const std::vector<Endpoint>>)> on_endpoints;  // when they changed
-    std::function<void(std::shared_ptr<const resp::CommandTable>)> on_commands;      // after each connect
-    std::function<void()> on_ask;                                                    // INFO goes out now
+    std::function<void(std::shared_ptr<const std::vector<Endpoint>>)>
+        on_endpoints;  // when they changed
+    std::function<void(std::shared_ptr<const resp::CommandTable>)>
+        on_commands;               // after each connect
+    std::function<void()> on_ask;  // INFO goes out now
     std::function<void(const policy::MemorySample&)> on_sample;
     // No sample, at each try. `reachable`: the server answers, but not this.
     std::function<void(std::string reason, bool reachable)> on_failure;
-    std::function<policy::Nanos()> interval;             // from one INFO to the next
+    std::function<policy::Nanos()> interval;  // from one INFO to the next
 };
 
 class MemoryProbe {
-public:
+  public:
     // The shortest time from one INFO to the next, however many are wished for.
     static constexpr policy::Nanos interval_min = 2 * policy::millisecond;
 
@@ -46,7 +50,7 @@ public:
     // The next sample is wanted early. On the io_context's thread.
     void hurry();
 
-private:
+  private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<std::string> open();
     boost::asio::awaitable<std::string> read_commands();

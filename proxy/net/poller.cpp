@@ -1,15 +1,21 @@
 // The data sockets of a shard: one edge-triggered epoll set that hangs on the shard's io_context.
 #include "proxy/net/poller.hpp"
 
-#include <boost/system/error_code.hpp>
 #include <cerrno>
 #include <system_error>
+
+#include <boost/system/error_code.hpp>
 
 namespace spillway::net {
 
 Poller::Poller(Context& context, void (*batch_ended)(void*), void* owner)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), descriptor_(context.get_executor()), batch_ended_(batch_ended), owner_(owner) {
-    if (!epoll_) { throw std::system_error(errno, std::generic_category(), "cannot create an epoll set"); }
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      descriptor_(context.get_executor()),
+      batch_ended_(batch_ended),
+      owner_(owner) {
+    if (!epoll_) {
+        throw std::system_error(errno, std::generic_category(), "cannot create an epoll set");
+    }
     descriptor_.assign(epoll_.release());
 }
 
@@ -20,7 +26,9 @@ bool Poller::add(int fd, Watch& watch) noexcept {
     return ::epoll_ctl(descriptor_.native_handle(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void Poller::start() { wait(); }
+void Poller::start() {
+    wait();
+}
 
 void Poller::stop() {
     boost::system::error_code ignored;
@@ -28,11 +36,16 @@ void Poller::stop() {
 }
 
 void Poller::wait() {
-    descriptor_.async_wait(decltype(descriptor_)::wait_read, [this](const boost::system::error_code& error) {
-        if (error) { return; }
-        run_batches();
-        wait();
-    });
+    descriptor_.async_wait(
+        decltype(descriptor_)::wait_read,
+        [this](const boost::system::error_code& error) {
+            if (error) {
+                return;
+            }
+            run_batches();
+            wait();
+        }
+    );
 }
 
 // A batch that is not full has taken all there was: what comes later wakes the io_context again.
@@ -44,7 +57,9 @@ void Poller::run_batches() {
             watch.ready(watch, events_[static_cast<std::size_t>(i)].events);
         }
         batch_ended_(owner_);
-        if (count < batch_max) { return; }
+        if (count < batch_max) {
+            return;
+        }
     }
 }
 

@@ -1,14 +1,15 @@
-// Moves the bytes of one session between its two sockets; obeys what the session says and decides nothing itself.
+// Moves the bytes of one session between its two sockets; obeys what the session says and decides
+// nothing itself.
 #include "proxy/net/session_driver.hpp"
 
-#include <sys/epoll.h>
+#include "proxy/net/shard.hpp"
 
 #include <algorithm>
-#include <boost/assert.hpp>
 #include <cerrno>
 #include <cstring>
 
-#include "proxy/net/shard.hpp"
+#include <boost/assert.hpp>
+#include <sys/epoll.h>
 
 namespace spillway::net {
 namespace {
@@ -18,7 +19,8 @@ using metrics::Direction;
 
 // Reads in a row before other sessions have their turn.
 constexpr int reads_max = 4;
-// Bytes that move at the client's pace are held up to here, so that the backend's next piece is at hand.
+// Bytes that move at the client's pace are held up to here, so that the backend's next piece is at
+// hand.
 constexpr std::size_t paced_bytes_max = 256 * 1024;
 constexpr core::Nanos linger_max = policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
@@ -27,7 +29,9 @@ constexpr std::size_t stash_kept_bytes_max = 512;
 
 }  // namespace
 
-SessionDriver::SessionDriver(Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id)
+SessionDriver::SessionDriver(
+    Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id
+)
     : shard_(shard), listener_(listener), session_(shard.context(), id, std::move(address)) {
     client_.ready = &SessionDriver::client_ready;
     client_.driver = this;
@@ -44,7 +48,9 @@ SessionDriver::~SessionDriver() {
 }
 
 void SessionDriver::start() {
-    if (!shard_.poller().add(client_.fd.get(), client_)) { return die(ClosedReason::client_error); }
+    if (!shard_.poller().add(client_.fd.get(), client_)) {
+        return die(ClosedReason::client_error);
+    }
     deadline_ = shard_.context().now + shard_.settings().connect_timeout;
     shard_.list_timed(*this);
     dial_next();
@@ -55,24 +61,32 @@ void SessionDriver::dial_next() {
     while (endpoint_ < shard_.endpoints().size()) {
         Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
         error = dialled.error;
-        if (dialled.status == IoStatus::failed) { continue; }
+        if (dialled.status == IoStatus::failed) {
+            continue;
+        }
         backend_.fd = std::move(dialled.fd);
         backend_.readable = backend_.half_closed = false;
         if (!shard_.poller().add(backend_.fd.get(), backend_)) {
             error = errno;
             continue;
         }
-        if (dialled.status == IoStatus::done) { connected(); }
+        if (dialled.status == IoStatus::done) {
+            connected();
+        }
         return;
     }
-    backend_unavailable(shard_.endpoints().empty() ? "its name cannot be resolved" : std::strerror(error));
+    backend_unavailable(
+        shard_.endpoints().empty() ? "its name cannot be resolved" : std::strerror(error)
+    );
 }
 
 void SessionDriver::connected() {
     phase_ = Phase::relaying;
     deadline_ = 0;
     shard_.context().metrics.backend_connections.add();
-    if (client_.readable) { pump_client(); }
+    if (client_.readable) {
+        pump_client();
+    }
 }
 
 void SessionDriver::backend_unavailable(const char* why) {
@@ -86,11 +100,21 @@ void SessionDriver::backend_unavailable(const char* why) {
 
 void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     SessionDriver& self = *static_cast<Side&>(watch).driver;
-    if (self.phase_ == Phase::dead) { return; }
-    if ((events & EPOLLERR) != 0) { return self.die(ClosedReason::client_error); }
-    if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) { self.client_.half_closed = true; }
-    if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying) { return self.die(ClosedReason::client_closed); }
-    if ((events & EPOLLOUT) != 0 && !self.to_client_.empty()) { self.flush_client(); }
+    if (self.phase_ == Phase::dead) {
+        return;
+    }
+    if ((events & EPOLLERR) != 0) {
+        return self.die(ClosedReason::client_error);
+    }
+    if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+        self.client_.half_closed = true;
+    }
+    if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying) {
+        return self.die(ClosedReason::client_closed);
+    }
+    if ((events & EPOLLOUT) != 0 && !self.to_client_.empty()) {
+        self.flush_client();
+    }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 && self.phase_ != Phase::dead) {
         self.client_.readable = true;
         self.pump_client();
@@ -100,38 +124,59 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
 void SessionDriver::backend_ready(Watch& watch, std::uint32_t events) {
     auto& side = static_cast<Side&>(watch);
     SessionDriver& self = *side.driver;
-    if (self.phase_ == Phase::dead || !side.fd) { return; }
+    if (self.phase_ == Phase::dead || !side.fd) {
+        return;
+    }
     if (self.phase_ == Phase::connecting) {
-        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) { return; }
+        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) {
+            return;
+        }
         if (connect_result(side.fd.get()) != 0 || (events & (EPOLLERR | EPOLLHUP)) != 0) {
             side.fd.reset();
             return self.dial_next();
         }
         self.connected();
-        if (self.phase_ == Phase::dead) { return; }
+        if (self.phase_ == Phase::dead) {
+            return;
+        }
     }
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) { side.half_closed = true; }
-    if ((events & EPOLLOUT) != 0 && !self.to_backend_.empty()) { self.flush_backend(); }
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && self.phase_ == Phase::relaying) {
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+        side.half_closed = true;
+    }
+    if ((events & EPOLLOUT) != 0 && !self.to_backend_.empty()) {
+        self.flush_backend();
+    }
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 &&
+        self.phase_ == Phase::relaying) {
         side.readable = true;
         self.pump_backend();
     }
 }
 
 bool SessionDriver::reads_client() const noexcept {
-    if (!client_.readable || client_.ended) { return false; }
-    if (phase_ == Phase::lingering || phase_ == Phase::closing) { return true; }
+    if (!client_.readable || client_.ended) {
+        return false;
+    }
+    if (phase_ == Phase::lingering || phase_ == Phase::closing) {
+        return true;
+    }
     return phase_ == Phase::relaying && to_backend_.empty() && !session_.held();
 }
 
-// A reply that no spool could hold moves at the client's pace. All others are taken off the backend at once, up to the bound;
-// past it the operator's choice is asked: this client, or the backend's memory.
+// A reply that no spool could hold moves at the client's pace. All others are taken off the backend
+// at once, up to the bound; past it the operator's choice is asked: this client, or the backend's
+// memory.
 bool SessionDriver::reads_backend() {
-    if (!backend_.readable || backend_.ended || phase_ != Phase::relaying) { return false; }
+    if (!backend_.readable || backend_.ended || phase_ != Phase::relaying) {
+        return false;
+    }
     const ShardSettings& settings = shard_.settings();
-    if (session_.paced_by_client(settings.spool_client_bytes_max)) { return to_client_.size() < paced_bytes_max; }
+    if (session_.paced_by_client(settings.spool_client_bytes_max)) {
+        return to_client_.size() < paced_bytes_max;
+    }
     const auto spooled = static_cast<std::uint64_t>(shard_.context().metrics.spool_bytes.value());
-    if (to_client_.size() < settings.spool_client_bytes_max && (to_client_.empty() || spooled < settings.spool_total_bytes_max)) {
+    if (to_client_.size() < settings.spool_client_bytes_max &&
+        (to_client_.empty() || spooled < settings.spool_total_bytes_max)) {
         return true;
     }
     if (settings.spool_disconnects && settings.guard.mode == policy::Mode::protect) {
@@ -143,24 +188,38 @@ bool SessionDriver::reads_backend() {
 
 void SessionDriver::pump_client() {
     for (int reads = 0; reads < reads_max; ++reads) {
-        if (!reads_client()) { return; }
+        if (!reads_client()) {
+            return;
+        }
         read_client_once();
     }
-    if (reads_client()) { shard_.wait_for_turn(*this); }
+    if (reads_client()) {
+        shard_.wait_for_turn(*this);
+    }
 }
 
 void SessionDriver::read_client_once() {
     const std::span<char> area = shard_.read_area();
     const IoResult got = read_some(client_.fd.get(), area);
     switch (got.status) {
-        case IoStatus::blocked: client_.readable = false; return;
-        case IoStatus::failed: return die(ClosedReason::client_error);
-        case IoStatus::closed: client_.ended = true; return client_ended();
-        case IoStatus::done: break;
+        case IoStatus::blocked:
+            client_.readable = false;
+            return;
+        case IoStatus::failed:
+            return die(ClosedReason::client_error);
+        case IoStatus::closed:
+            client_.ended = true;
+            return client_ended();
+        case IoStatus::done:
+            break;
     }
     // A short read has taken all there was; what comes later is told anew.
-    if (got.bytes < area.size() && !client_.half_closed) { client_.readable = false; }
-    if (phase_ != Phase::relaying) { return; }  // nobody is left to answer
+    if (got.bytes < area.size() && !client_.half_closed) {
+        client_.readable = false;
+    }
+    if (phase_ != Phase::relaying) {
+        return;
+    }  // nobody is left to answer
     shard_.context().metrics.bytes[Direction::client_in].add(got.bytes);
     shard_.touch_clock();
     char* begin = area.data() - stash_.size();
@@ -176,16 +235,27 @@ void SessionDriver::feed_requests(std::string_view window) {
         pass = session_.client_bytes(window.substr(taken), output);
         taken += pass.taken;
         send_to_backend(output);
-        if (phase_ != Phase::relaying) { return; }
+        if (phase_ != Phase::relaying) {
+            return;
+        }
     } while (pass.stop == core::RequestLane::Stop::output_full && to_backend_.empty());
     keep(window, taken);
     show_local_replies();
-    if (phase_ != Phase::relaying) { return; }
+    if (phase_ != Phase::relaying) {
+        return;
+    }
     switch (pass.stop) {
-        case core::RequestLane::Stop::held: shard_.list_held(*this); break;
-        case core::RequestLane::Stop::ledger_full: die(ClosedReason::ledger_full); break;
-        case core::RequestLane::Stop::broken: begin_closing(ClosedReason::protocol_error); break;
-        default: break;
+        case core::RequestLane::Stop::held:
+            shard_.list_held(*this);
+            break;
+        case core::RequestLane::Stop::ledger_full:
+            die(ClosedReason::ledger_full);
+            break;
+        case core::RequestLane::Stop::broken:
+            begin_closing(ClosedReason::protocol_error);
+            break;
+        default:
+            break;
     }
 }
 
@@ -197,7 +267,9 @@ void SessionDriver::keep(std::string_view window, std::size_t taken) {
         stash_.assign(window.substr(taken));
     }
     BOOST_ASSERT(stash_.size() <= Shard::stash_bytes_max);
-    if (stash_.empty() && stash_.capacity() > stash_kept_bytes_max) { std::string().swap(stash_); }
+    if (stash_.empty() && stash_.capacity() > stash_kept_bytes_max) {
+        std::string().swap(stash_);
+    }
 }
 
 void SessionDriver::show_local_replies() {
@@ -205,28 +277,43 @@ void SessionDriver::show_local_replies() {
     bool complete = false;
     while (!complete && phase_ == Phase::relaying) {
         complete = session_.local_replies(output);
-        if (output.empty()) { return; }
+        if (output.empty()) {
+            return;
+        }
         send_to_client(output);
     }
 }
 
 void SessionDriver::resume() {
-    if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) { return; }
+    if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) {
+        return;
+    }
     feed_requests(stash_);
-    if (phase_ != Phase::relaying) { return; }
-    if (client_.ended) { client_ended(); }
+    if (phase_ != Phase::relaying) {
+        return;
+    }
+    if (client_.ended) {
+        client_ended();
+    }
     pump_client();
 }
 
 void SessionDriver::go_on() {
     pump_backend();
-    if (phase_ != Phase::dead) { pump_client(); }
+    if (phase_ != Phase::dead) {
+        pump_client();
+    }
 }
 
-// What the client still sent is passed on first; then the backend learns that no more comes, and answers what it has.
+// What the client still sent is passed on first; then the backend learns that no more comes, and
+// answers what it has.
 void SessionDriver::client_ended() {
-    if (phase_ != Phase::relaying) { return die(closed_reason_); }
-    if (session_.held() || !to_backend_.empty()) { return; }
+    if (phase_ != Phase::relaying) {
+        return die(closed_reason_);
+    }
+    if (session_.held() || !to_backend_.empty()) {
+        return;
+    }
     finish_writing(backend_.fd.get());
 }
 
@@ -242,7 +329,9 @@ void SessionDriver::send_to_backend(core::Output& output) {
             to_backend_.append(piece.substr(step));
         }
     } else {
-        for (const std::string_view piece : output.pieces()) { to_backend_.append(piece); }
+        for (const std::string_view piece : output.pieces()) {
+            to_backend_.append(piece);
+        }
     }
     output.clear();
 }
@@ -251,36 +340,58 @@ void SessionDriver::flush_backend() {
     while (!to_backend_.empty()) {
         const std::string_view front = to_backend_.front();
         const IoResult sent = write_some(backend_.fd.get(), {&front, 1});
-        if (sent.status == IoStatus::blocked) { return; }
-        if (sent.status == IoStatus::failed) { return to_backend_.clear(); }  // reading will tell
+        if (sent.status == IoStatus::blocked) {
+            return;
+        }
+        if (sent.status == IoStatus::failed) {
+            return to_backend_.clear();
+        }  // reading will tell
         shard_.context().metrics.bytes[Direction::backend_out].add(sent.bytes);
         to_backend_.consume(sent.bytes);
     }
-    if (phase_ != Phase::relaying) { return; }
-    if (!stash_.empty()) { return resume(); }
-    if (client_.ended) { return client_ended(); }
+    if (phase_ != Phase::relaying) {
+        return;
+    }
+    if (!stash_.empty()) {
+        return resume();
+    }
+    if (client_.ended) {
+        return client_ended();
+    }
     pump_client();
 }
 
 void SessionDriver::pump_backend() {
     for (int reads = 0; reads < reads_max; ++reads) {
-        if (!reads_backend()) { return; }
+        if (!reads_backend()) {
+            return;
+        }
         read_backend_once();
     }
-    if (reads_backend()) { shard_.wait_for_turn(*this); }
+    if (reads_backend()) {
+        shard_.wait_for_turn(*this);
+    }
 }
 
 void SessionDriver::read_backend_once() {
     const std::span<char> area = shard_.read_area();
     const IoResult got = read_some(backend_.fd.get(), area);
     switch (got.status) {
-        case IoStatus::blocked: backend_.readable = false; return;
-        case IoStatus::failed: return begin_closing(ClosedReason::backend_error);
+        case IoStatus::blocked:
+            backend_.readable = false;
+            return;
+        case IoStatus::failed:
+            return begin_closing(ClosedReason::backend_error);
         case IoStatus::closed:
-            return begin_closing(session_.quitting() ? ClosedReason::quit : ClosedReason::backend_closed);
-        case IoStatus::done: break;
+            return begin_closing(
+                session_.quitting() ? ClosedReason::quit : ClosedReason::backend_closed
+            );
+        case IoStatus::done:
+            break;
     }
-    if (got.bytes < area.size() && !backend_.half_closed) { backend_.readable = false; }
+    if (got.bytes < area.size() && !backend_.half_closed) {
+        backend_.readable = false;
+    }
     shard_.context().metrics.bytes[Direction::backend_in].add(got.bytes);
     shard_.touch_clock();
     core::Output& output = shard_.output();
@@ -290,7 +401,9 @@ void SessionDriver::read_backend_once() {
         taken += session_.backend_bytes(bytes.substr(taken), output);
         send_to_client(output);
     }
-    if (phase_ == Phase::relaying) { show_local_replies(); }
+    if (phase_ == Phase::relaying) {
+        show_local_replies();
+    }
 }
 
 void SessionDriver::send_to_client(core::Output& output) {
@@ -308,13 +421,17 @@ void SessionDriver::send_to_client(core::Output& output) {
             spool(piece.substr(step));
         }
     } else {
-        for (const std::string_view piece : output.pieces()) { spool(piece); }
+        for (const std::string_view piece : output.pieces()) {
+            spool(piece);
+        }
     }
     output.clear();
 }
 
 void SessionDriver::spool(std::string_view bytes) {
-    if (bytes.empty()) { return; }
+    if (bytes.empty()) {
+        return;
+    }
     to_client_.append(bytes);
     shard_.context().metrics.spool_bytes.add(static_cast<std::int64_t>(bytes.size()));
 }
@@ -323,19 +440,29 @@ void SessionDriver::flush_client() {
     while (!to_client_.empty()) {
         const std::string_view front = to_client_.front();
         const IoResult sent = write_some(client_.fd.get(), {&front, 1});
-        if (sent.status == IoStatus::blocked) { break; }
-        if (sent.status == IoStatus::failed) { return die(ClosedReason::client_error); }
+        if (sent.status == IoStatus::blocked) {
+            break;
+        }
+        if (sent.status == IoStatus::failed) {
+            return die(ClosedReason::client_error);
+        }
         shard_.context().metrics.bytes[Direction::client_out].add(sent.bytes);
         shard_.context().metrics.spool_bytes.sub(static_cast<std::int64_t>(sent.bytes));
         to_client_.consume(sent.bytes);
     }
-    if (phase_ == Phase::closing && to_client_.empty()) { return finish_closing(); }
-    if (phase_ == Phase::relaying) { pump_backend(); }
+    if (phase_ == Phase::closing && to_client_.empty()) {
+        return finish_closing();
+    }
+    if (phase_ == Phase::relaying) {
+        pump_backend();
+    }
 }
 
 // The backend has ended, or the session must: what is spooled still goes to the client.
 void SessionDriver::begin_closing(ClosedReason reason) {
-    if (phase_ == Phase::relaying) { shard_.context().metrics.backend_connections.sub(); }
+    if (phase_ == Phase::relaying) {
+        shard_.context().metrics.backend_connections.sub();
+    }
     phase_ = Phase::closing;
     closed_reason_ = reason;
     session_.drop_hold();
@@ -345,9 +472,12 @@ void SessionDriver::begin_closing(ClosedReason reason) {
     flush_client();
 }
 
-// Closing with unread bytes would reset the connection and might take the last reply from the client.
+// Closing with unread bytes would reset the connection and might take the last reply from the
+// client.
 void SessionDriver::finish_closing() {
-    if (client_.ended) { return die(closed_reason_); }
+    if (client_.ended) {
+        return die(closed_reason_);
+    }
     finish_writing(client_.fd.get());
     phase_ = Phase::lingering;
     deadline_ = shard_.context().now + linger_max;
@@ -356,9 +486,13 @@ void SessionDriver::finish_closing() {
 }
 
 void SessionDriver::die(ClosedReason reason) {
-    if (phase_ == Phase::dead) { return; }
+    if (phase_ == Phase::dead) {
+        return;
+    }
     core::ShardContext& context = shard_.context();
-    if (phase_ == Phase::relaying) { context.metrics.backend_connections.sub(); }
+    if (phase_ == Phase::relaying) {
+        context.metrics.backend_connections.sub();
+    }
     context.metrics.sessions_closed[reason].add();
     context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
     phase_ = Phase::dead;
@@ -373,15 +507,20 @@ void SessionDriver::die(ClosedReason reason) {
 
 void SessionDriver::tick() {
     if (draining_ && phase_ == Phase::relaying) {
-        const bool finished = session_.idle() && !session_.shared().state.in_multi() && stash_.empty() && to_backend_.empty() && to_client_.empty();
+        const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
+                              stash_.empty() && to_backend_.empty() && to_client_.empty();
         if (!finished) {
             deadline_ = shard_.context().now + drain_grace;
             return;
         }
-        if (shard_.context().now >= deadline_) { begin_closing(ClosedReason::stopping); }
+        if (shard_.context().now >= deadline_) {
+            begin_closing(ClosedReason::stopping);
+        }
         return;
     }
-    if (deadline_ == 0 || shard_.context().now < deadline_) { return; }
+    if (deadline_ == 0 || shard_.context().now < deadline_) {
+        return;
+    }
     if (phase_ == Phase::connecting) {
         backend_.fd.reset();
         deadline_ = 0;

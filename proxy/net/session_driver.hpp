@@ -1,12 +1,12 @@
-// Moves the bytes of one session between its two sockets; obeys what the session says and decides nothing itself.
+// Moves the bytes of one session between its two sockets; obeys what the session says and decides
+// nothing itself.
 //
-//            read ──► window = stash + shard's buffer ──► session ──► send; what the socket refuses: to_backend_
-//   client                                                                                             backend
-//            send ◄── session ◄── shard's buffer ◄── read;          refused by the client: to_client_, the spool
+//            read ──► window = stash + shard's buffer ──► session ──► send; what the socket
+//            refuses: to_backend_
+//   client backend
+//            send ◄── session ◄── shard's buffer ◄── read;          refused by the client:
+//            to_client_, the spool
 #pragma once
-
-#include <cstdint>
-#include <string>
 
 #include "proxy/core/relay_buffer.hpp"
 #include "proxy/core/session.hpp"
@@ -14,14 +14,19 @@
 #include "proxy/net/poller.hpp"
 #include "proxy/net/socket.hpp"
 
+#include <cstdint>
+#include <string>
+
 namespace spillway::net {
 
 class Shard;
 struct ListenerShare;
 
 class SessionDriver {
-public:
-    SessionDriver(Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id);
+  public:
+    SessionDriver(
+        Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id
+    );
     ~SessionDriver();
     SessionDriver(const SessionDriver&) = delete;
     SessionDriver& operator=(const SessionDriver&) = delete;
@@ -48,12 +53,12 @@ public:
     bool listed_held = false;
     bool listed_timed = false;
 
-private:
+  private:
     enum class Phase : std::uint8_t {
         connecting,  // to the backend; the client is not read
         relaying,
-        closing,     // no more from the backend: the client still gets what is spooled
-        lingering,   // all is written; the client's close is waited for, so that it gets to read it
+        closing,    // no more from the backend: the client still gets what is spooled
+        lingering,  // all is written; the client's close is waited for, so that it gets to read it
         dead,
     };
     struct Side : Watch {
@@ -94,11 +99,12 @@ private:
     Side client_;
     Side backend_;
     core::Session session_;
-    std::string stash_;             // received and not taken yet: half a head, or what stands behind a held command
+    std::string
+        stash_;  // received and not taken yet: half a head, or what stands behind a held command
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
     core::Nanos deadline_ = 0;
-    std::uint8_t endpoint_ = 0;     // which of the backend's addresses is tried
+    std::uint8_t endpoint_ = 0;  // which of the backend's addresses is tried
     Phase phase_ = Phase::connecting;
     bool draining_ = false;
     metrics::ClosedReason closed_reason_ = metrics::ClosedReason::client_closed;

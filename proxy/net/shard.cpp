@@ -1,11 +1,13 @@
-// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of the credit.
+// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of
+// the credit.
 #include "proxy/net/shard.hpp"
 
+#include "proxy/net/clock.hpp"
+
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 
-#include "proxy/net/clock.hpp"
+#include <boost/asio/post.hpp>
 
 namespace spillway::net {
 namespace {
@@ -20,7 +22,12 @@ constexpr policy::Nanos growth_interval = policy::second;
 
 }  // namespace
 
-Shard::Shard(policy::CreditPool& pool, policy::TrafficCells& cells, std::shared_ptr<const ShardSettings> settings, ShardHooks hooks)
+Shard::Shard(
+    policy::CreditPool& pool,
+    policy::TrafficCells& cells,
+    std::shared_ptr<const ShardSettings> settings,
+    ShardHooks hooks
+)
     : context_(pool, cells, settings->guard),
       settings_(std::move(settings)),
       hooks_(std::move(hooks)),
@@ -48,34 +55,53 @@ void Shard::add_listener(ListenerShare& listener, Fd fd) {
 
 void Shard::start() {
     poller_.start();
-    for (const auto& accepting : accepting_) { accept_from(*accepting); }
+    for (const auto& accepting : accepting_) {
+        accept_from(*accepting);
+    }
     thread_ = std::thread([this] {
         const auto keeps_running = boost::asio::make_work_guard(io_);
         io_.run();
     });
 }
 
-void Shard::touch_clock() noexcept { context_.now = monotonic_now(); }
+void Shard::touch_clock() noexcept {
+    context_.now = monotonic_now();
+}
 
 void Shard::accept_from(Accepting& accepting) {
-    accepting.descriptor.async_wait(Descriptor::wait_read, [this, &accepting](const boost::system::error_code& error) {
-        if (!error && !draining_) { accept_waiting(accepting); }
-    });
+    accepting.descriptor.async_wait(
+        Descriptor::wait_read,
+        [this, &accepting](const boost::system::error_code& error) {
+            if (!error && !draining_) {
+                accept_waiting(accepting);
+            }
+        }
+    );
 }
 
 void Shard::accept_waiting(Accepting& accepting) {
     touch_clock();
     for (int i = 0; i < accepts_max; ++i) {
         Accepted accepted = accept_one(accepting.descriptor.native_handle());
-        if (accepted.status == IoStatus::blocked) { break; }
-        if (accepted.status == IoStatus::closed) { continue; }
+        if (accepted.status == IoStatus::blocked) {
+            break;
+        }
+        if (accepted.status == IoStatus::closed) {
+            continue;
+        }
         if (accepted.status == IoStatus::failed) {
             // No descriptors or no memory: asking again at once would only spin.
             const bool descriptors = accepted.error == EMFILE || accepted.error == ENFILE;
-            context_.metrics.connections_refused[descriptors ? metrics::RefusedReason::descriptors : metrics::RefusedReason::error].add();
+            context_.metrics
+                .connections_refused
+                    [descriptors ? metrics::RefusedReason::descriptors
+                                 : metrics::RefusedReason::error]
+                .add();
             accepting.pause.expires_after(accept_pause);
             accepting.pause.async_wait([this, &accepting](const boost::system::error_code& error) {
-                if (!error && !draining_) { accept_from(accepting); }
+                if (!error && !draining_) {
+                    accept_from(accepting);
+                }
             });
             end_batch();
             return;
@@ -93,7 +119,9 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
         refuse_client(client.get(), "-ERR max number of clients reached\r\n");
         return;
     }
-    auto driver = std::make_unique<SessionDriver>(*this, listener, std::move(client), text_of(peer), next_id_++);
+    auto driver = std::make_unique<SessionDriver>(
+        *this, listener, std::move(client), text_of(peer), next_id_++
+    );
     SessionDriver& started = *driver;
     started.index = sessions_.size();
     sessions_.push_back(std::move(driver));
@@ -105,33 +133,47 @@ void Shard::refuse_client(int fd, std::string_view line) noexcept {
     finish_writing(fd);
 }
 
-void Shard::batch_ended(void* self) { static_cast<Shard*>(self)->end_batch(); }
+void Shard::batch_ended(void* self) {
+    static_cast<Shard*>(self)->end_batch();
+}
 
 void Shard::end_batch() {
     graveyard_.clear();
     context_.guard.flush();
-    if (context_.guard.take_sample_wish()) { hooks_.wish_sample(); }
-    if (!context_.ooms.empty()) { report_ooms(); }
+    if (context_.guard.take_sample_wish()) {
+        hooks_.wish_sample();
+    }
+    if (!context_.ooms.empty()) {
+        report_ooms();
+    }
     report_growth(growth_interval);
-    if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) { arm_tick(); }
+    if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) {
+        arm_tick();
+    }
 }
 
 void Shard::report_ooms() {
-    if (context_.now - ooms_reported_at_ < ooms_interval) { return; }
+    if (context_.now - ooms_reported_at_ < ooms_interval) {
+        return;
+    }
     ooms_reported_at_ = context_.now;
     report_growth(ooms_interval);  // who filled memory belongs to the story
     hooks_.on_ooms(context_.ooms.take());
 }
 
 void Shard::report_growth(policy::Nanos interval) {
-    if (!context_.growth_dirty || context_.now - growth_reported_at_ < interval) { return; }
+    if (!context_.growth_dirty || context_.now - growth_reported_at_ < interval) {
+        return;
+    }
     growth_reported_at_ = context_.now;
     context_.growth_dirty = false;
     hooks_.on_growth(context_.growth);
 }
 
 void Shard::wait_for_turn(SessionDriver& driver) {
-    if (driver.waits_for_turn) { return; }
+    if (driver.waits_for_turn) {
+        return;
+    }
     driver.waits_for_turn = true;
     turns_.push_back(&driver);
     if (turns_.size() == 1) {
@@ -144,28 +186,40 @@ void Shard::run_turns() {
     const std::vector<SessionDriver*> turns = std::exchange(turns_, {});
     for (SessionDriver* driver : turns) {
         driver->waits_for_turn = false;
-        if (!driver->dead()) { driver->go_on(); }
+        if (!driver->dead()) {
+            driver->go_on();
+        }
     }
     end_batch();
 }
 
 void Shard::list_held(SessionDriver& driver) {
-    if (driver.listed_held) { return; }
+    if (driver.listed_held) {
+        return;
+    }
     driver.listed_held = true;
     held_.push_back(&driver);
 }
 
 void Shard::list_timed(SessionDriver& driver) {
-    if (driver.listed_timed) { return; }
+    if (driver.listed_timed) {
+        return;
+    }
     driver.listed_timed = true;
     timed_.push_back(&driver);
 }
 
 // The driver stays until the batch is over: events for it may still be in hand.
 void Shard::bury(SessionDriver& driver) {
-    if (driver.listed_held) { std::erase(held_, &driver); }
-    if (driver.listed_timed) { std::erase(timed_, &driver); }
-    if (driver.waits_for_turn) { std::erase(turns_, &driver); }
+    if (driver.listed_held) {
+        std::erase(held_, &driver);
+    }
+    if (driver.listed_timed) {
+        std::erase(timed_, &driver);
+    }
+    if (driver.waits_for_turn) {
+        std::erase(turns_, &driver);
+    }
     const std::size_t index = driver.index;
     std::swap(sessions_[index], sessions_.back());
     sessions_[index]->index = index;
@@ -176,19 +230,27 @@ void Shard::bury(SessionDriver& driver) {
 // In the order of waiting, each session in turn; those that must wait on go to the end of the line.
 void Shard::resume_held() {
     const std::vector<SessionDriver*> held = std::exchange(held_, {});
-    for (SessionDriver* driver : held) { driver->listed_held = false; }
     for (SessionDriver* driver : held) {
-        if (!driver->dead()) { driver->resume(); }
+        driver->listed_held = false;
+    }
+    for (SessionDriver* driver : held) {
+        if (!driver->dead()) {
+            driver->resume();
+        }
     }
 }
 
 void Shard::arm_tick() {
-    if (tick_armed_) { return; }
+    if (tick_armed_) {
+        return;
+    }
     tick_armed_ = true;
     tick_.expires_after(tick_interval);
     tick_.async_wait([this](const boost::system::error_code& error) {
         tick_armed_ = false;
-        if (!error) { tick(); }
+        if (!error) {
+            tick();
+        }
     });
 }
 
@@ -197,13 +259,21 @@ void Shard::tick() {
     const bool due = std::any_of(held_.begin(), held_.end(), [this](const SessionDriver* driver) {
         return driver->hold_until() <= context_.now;
     });
-    if (due) { resume_held(); }
+    if (due) {
+        resume_held();
+    }
     const std::vector<SessionDriver*> timed = std::exchange(timed_, {});
-    for (SessionDriver* driver : timed) { driver->listed_timed = false; }
     for (SessionDriver* driver : timed) {
-        if (driver->dead()) { continue; }
+        driver->listed_timed = false;
+    }
+    for (SessionDriver* driver : timed) {
+        if (driver->dead()) {
+            continue;
+        }
         driver->tick();
-        if (!driver->dead() && driver->has_deadline()) { list_timed(*driver); }
+        if (!driver->dead() && driver->has_deadline()) {
+            list_timed(*driver);
+        }
     }
     end_batch();
 }
@@ -219,20 +289,28 @@ void Shard::publish(BackendSnapshot snapshot) {
             .counted = state.counted,
             .evictable = state.evictable,
         });
-        if (context_.policy_name != state.sample.policy) { context_.policy_name = state.sample.policy.empty() ? "unknown" : state.sample.policy; }
+        if (context_.policy_name != state.sample.policy) {
+            context_.policy_name = state.sample.policy.empty() ? "unknown" : state.sample.policy;
+        }
         context_.annotation = std::move(snapshot.annotation);
         touch_clock();
-        if (!held_.empty()) { resume_held(); }
+        if (!held_.empty()) {
+            resume_held();
+        }
         end_batch();
     });
 }
 
 void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands) {
-    boost::asio::post(io_, [this, commands = std::move(commands)]() mutable { context_.commands = std::move(commands); });
+    boost::asio::post(io_, [this, commands = std::move(commands)]() mutable {
+        context_.commands = std::move(commands);
+    });
 }
 
 void Shard::publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints) {
-    boost::asio::post(io_, [this, endpoints = std::move(endpoints)]() mutable { endpoints_ = std::move(endpoints); });
+    boost::asio::post(io_, [this, endpoints = std::move(endpoints)]() mutable {
+        endpoints_ = std::move(endpoints);
+    });
 }
 
 void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
@@ -276,15 +354,21 @@ void Shard::drain() {
             accepting->pause.cancel();
         }
         touch_clock();
-        for (const auto& driver : sessions_) { driver->drain(); }
+        for (const auto& driver : sessions_) {
+            driver->drain();
+        }
         end_batch();
     });
 }
 
-void Shard::finish() { io_.stop(); }
+void Shard::finish() {
+    io_.stop();
+}
 
 void Shard::join() {
-    if (thread_.joinable()) { thread_.join(); }
+    if (thread_.joinable()) {
+        thread_.join();
+    }
 }
 
 }  // namespace spillway::net

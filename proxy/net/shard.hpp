@@ -1,21 +1,23 @@
-// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of the credit.
+// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of
+// the credit.
 #pragma once
 
+#include "policy/memory_state.hpp"
+#include "proxy/core/shard_context.hpp"
+#include "proxy/net/poller.hpp"
+#include "proxy/net/session_driver.hpp"
+
 #include <atomic>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/wait_traits.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "policy/memory_state.hpp"
-#include "proxy/core/shard_context.hpp"
-#include "proxy/net/poller.hpp"
-#include "proxy/net/session_driver.hpp"
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/wait_traits.hpp>
 
 namespace spillway::net {
 
@@ -58,16 +60,22 @@ struct ClientRow {
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
     std::function<void()> wish_sample;
-    std::function<void(const policy::GrowthLedger&)> on_growth;  // once a second, more often in a storm of OOM
+    std::function<void(const policy::GrowthLedger&)>
+        on_growth;  // once a second, more often in a storm of OOM
 };
 
 class Shard {
-public:
+  public:
     using Context = boost::asio::io_context;
     static constexpr std::size_t read_bytes = 64 * 1024;
     static constexpr std::size_t stash_bytes_max = read_bytes + resp::head_bytes_max;
 
-    Shard(policy::CreditPool& pool, policy::TrafficCells& cells, std::shared_ptr<const ShardSettings> settings, ShardHooks hooks);
+    Shard(
+        policy::CreditPool& pool,
+        policy::TrafficCells& cells,
+        std::shared_ptr<const ShardSettings> settings,
+        ShardHooks hooks
+    );
     ~Shard();
 
     // Before start(): takes over a listening socket.
@@ -79,7 +87,8 @@ public:
     void publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints);
     void publish_settings(std::shared_ptr<const ShardSettings> settings);
     void collect_clients(std::function<void(std::vector<ClientRow>)> done);
-    // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the thread ends.
+    // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the
+    // thread ends.
     void drain();
     void finish();
     void join();
@@ -94,19 +103,24 @@ public:
     [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept { return *endpoints_; }
     [[nodiscard]] core::Output& output() noexcept { return output_; }
     // Where bytes are read to; stash_bytes_max before it are free for what a session kept.
-    [[nodiscard]] std::span<char> read_area() noexcept { return {buffer_.get() + stash_bytes_max, read_bytes}; }
+    [[nodiscard]] std::span<char> read_area() noexcept {
+        return {buffer_.get() + stash_bytes_max, read_bytes};
+    }
     void touch_clock() noexcept;
     void wait_for_turn(SessionDriver& driver);
     void list_held(SessionDriver& driver);
     void list_timed(SessionDriver& driver);
     void bury(SessionDriver& driver);
 
-private:
+  private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Context::executor_type>;
     using Timer = boost::asio::basic_waitable_timer<
-        std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Context::executor_type>;
+        std::chrono::steady_clock,
+        boost::asio::wait_traits<std::chrono::steady_clock>,
+        Context::executor_type>;
     struct Accepting {
-        Accepting(Context& context, ListenerShare& share) : listener(share), descriptor(context.get_executor()), pause(context.get_executor()) {}
+        Accepting(Context& context, ListenerShare& share)
+            : listener(share), descriptor(context.get_executor()), pause(context.get_executor()) {}
         ListenerShare& listener;
         Descriptor descriptor;
         Timer pause;

@@ -1,5 +1,11 @@
-// Non-blocking stream sockets, tcp or unix: what the data path asks of the kernel, and nothing more.
+// Non-blocking stream sockets, tcp or unix: what the data path asks of the kernel, and nothing
+// more.
 #include "proxy/net/socket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -9,11 +15,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
-
 namespace spillway::net {
 namespace {
 
@@ -22,7 +23,9 @@ const sockaddr* as_sockaddr(const Endpoint& endpoint) noexcept {
 }
 
 IoResult failure(int error) noexcept {
-    if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOTCONN) { return {IoStatus::blocked, 0, error}; }
+    if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOTCONN) {
+        return {IoStatus::blocked, 0, error};
+    }
     return {IoStatus::failed, 0, error};
 }
 
@@ -46,24 +49,37 @@ bool remove_stale_socket(const Endpoint& endpoint) noexcept {
     sockaddr_un address{};
     std::memcpy(&address, &endpoint.address, sizeof address);
     struct stat file {};
-    if (::lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) { return false; }
+    if (::lstat(address.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) {
+        return false;
+    }
     const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(probe.get(), as_sockaddr(endpoint), endpoint.size) == 0 || errno != ECONNREFUSED) { return false; }
+    if (::connect(probe.get(), as_sockaddr(endpoint), endpoint.size) == 0 ||
+        errno != ECONNREFUSED) {
+        return false;
+    }
     return ::unlink(address.sun_path) == 0;
 }
 
 std::string listen_problem(const Endpoint& endpoint, int error) {
     std::string problem = "cannot listen on " + text_of(endpoint) + ": " + std::strerror(error);
-    if (error == EADDRINUSE) { problem += "; another program has this address: stop it, or choose another with --listen"; }
-    if (error == EACCES) { problem += "; choose a port above 1023 or another path, or grant the right to use this one"; }
-    if (error == EADDRNOTAVAIL) { problem += "; no interface of this host has this address"; }
+    if (error == EADDRINUSE) {
+        problem += "; another program has this address: stop it, or choose another with --listen";
+    }
+    if (error == EACCES) {
+        problem += "; choose a port above 1023 or another path, or grant the right to use this one";
+    }
+    if (error == EADDRNOTAVAIL) {
+        problem += "; no interface of this host has this address";
+    }
     return problem;
 }
 
 }  // namespace
 
 void Fd::reset() noexcept {
-    if (fd_ >= 0) { (void)::close(fd_); }
+    if (fd_ >= 0) {
+        (void)::close(fd_);
+    }
     fd_ = -1;
 }
 
@@ -81,14 +97,18 @@ std::string text_of(const Endpoint& endpoint) {
         (void)::inet_ntop(AF_INET6, &address.sin6_addr, host.data(), host.size());
         return "[" + std::string(host.data()) + "]:" + std::to_string(ntohs(address.sin6_port));
     }
-    if (endpoint.size <= offsetof(sockaddr_un, sun_path)) { return "unix:"; }
+    if (endpoint.size <= offsetof(sockaddr_un, sun_path)) {
+        return "unix:";
+    }
     sockaddr_un address{};
     std::memcpy(&address, &endpoint.address, sizeof address);
     return std::string("unix:") + address.sun_path;
 }
 
 std::vector<Endpoint> numeric_endpoints(const conf::Address& address) {
-    if (!address.unix_path.empty()) { return {unix_endpoint(address.unix_path)}; }
+    if (!address.unix_path.empty()) {
+        return {unix_endpoint(address.unix_path)};
+    }
     Endpoint endpoint;
     sockaddr_in v4{};
     sockaddr_in6 v6{};
@@ -111,8 +131,12 @@ std::vector<Endpoint> numeric_endpoints(const conf::Address& address) {
 
 IoResult read_some(int fd, std::span<char> into) noexcept {
     const ssize_t got = ::recv(fd, into.data(), into.size(), 0);
-    if (got > 0) { return {IoStatus::done, static_cast<std::size_t>(got), 0}; }
-    if (got == 0) { return {IoStatus::closed, 0, 0}; }
+    if (got > 0) {
+        return {IoStatus::done, static_cast<std::size_t>(got), 0};
+    }
+    if (got == 0) {
+        return {IoStatus::closed, 0, 0};
+    }
     return failure(errno);
 }
 
@@ -131,13 +155,16 @@ IoResult write_some(int fd, std::span<const std::string_view> pieces) noexcept {
         message.msg_iovlen = count;
         sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
     }
-    if (sent >= 0) { return {IoStatus::done, static_cast<std::size_t>(sent), 0}; }
+    if (sent >= 0) {
+        return {IoStatus::done, static_cast<std::size_t>(sent), 0};
+    }
     return failure(errno);
 }
 
 Dialled dial(const Endpoint& endpoint) noexcept {
     Dialled dialled;
-    dialled.fd = Fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    dialled.fd =
+        Fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!dialled.fd) {
         dialled.error = errno;
         return dialled;
@@ -148,7 +175,8 @@ Dialled dial(const Endpoint& endpoint) noexcept {
     } else if (errno == EINPROGRESS) {
         dialled.status = IoStatus::blocked;
     } else {
-        dialled.error = errno;  // a unix socket whose queue is full says EAGAIN: no later event would tell
+        dialled.error =
+            errno;  // a unix socket whose queue is full says EAGAIN: no later event would tell
     }
     return dialled;
 }
@@ -164,23 +192,34 @@ void tune(int fd) noexcept {
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-void finish_writing(int fd) noexcept { (void)::shutdown(fd, SHUT_WR); }
+void finish_writing(int fd) noexcept {
+    (void)::shutdown(fd, SHUT_WR);
+}
 
 Listening listen_on(const Endpoint& endpoint, int backlog) {
     const bool is_unix = endpoint.address.ss_family == AF_UNIX;
     Fd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd) { return {Fd(), listen_problem(endpoint, errno)}; }
+    if (!fd) {
+        return {Fd(), listen_problem(endpoint, errno)};
+    }
     if (!is_unix) {
         set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
         set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-        if (endpoint.address.ss_family == AF_INET6) { set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1); }
+        if (endpoint.address.ss_family == AF_INET6) {
+            set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        }
     }
     int bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size);
     if (bound != 0 && errno == EADDRINUSE && is_unix) {
-        if (remove_stale_socket(endpoint)) { bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size); }
-        else { errno = EADDRINUSE; }
+        if (remove_stale_socket(endpoint)) {
+            bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size);
+        } else {
+            errno = EADDRINUSE;
+        }
     }
-    if (bound != 0 || ::listen(fd.get(), backlog) != 0) { return {Fd(), listen_problem(endpoint, errno)}; }
+    if (bound != 0 || ::listen(fd.get(), backlog) != 0) {
+        return {Fd(), listen_problem(endpoint, errno)};
+    }
     return {std::move(fd), {}};
 }
 
@@ -195,13 +234,18 @@ Accepted accept_one(int listener) noexcept {
     Accepted accepted;
     accepted.peer.size = sizeof accepted.peer.address;
     accepted.fd = Fd(::accept4(
-        listener, reinterpret_cast<sockaddr*>(&accepted.peer.address), &accepted.peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC
+        listener,
+        reinterpret_cast<sockaddr*>(&accepted.peer.address),
+        &accepted.peer.size,
+        SOCK_NONBLOCK | SOCK_CLOEXEC
     ));
     if (!accepted.fd) {
         accepted.error = errno;
         // A client that gave up while it waited is no reason to stop accepting others.
         const bool again = errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
-        accepted.status = errno == EAGAIN || errno == EWOULDBLOCK ? IoStatus::blocked : (again ? IoStatus::closed : IoStatus::failed);
+        accepted.status = errno == EAGAIN || errno == EWOULDBLOCK
+                              ? IoStatus::blocked
+                              : (again ? IoStatus::closed : IoStatus::failed);
         return accepted;
     }
     tune(accepted.fd.get());

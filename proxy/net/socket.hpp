@@ -1,7 +1,8 @@
-// Non-blocking stream sockets, tcp or unix: what the data path asks of the kernel, and nothing more.
+// Non-blocking stream sockets, tcp or unix: what the data path asks of the kernel, and nothing
+// more.
 #pragma once
 
-#include <sys/socket.h>
+#include "conf/address.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,13 +12,13 @@
 #include <utility>
 #include <vector>
 
-#include "conf/address.hpp"
+#include <sys/socket.h>
 
 namespace spillway::net {
 
 // Owns a file descriptor.
 class Fd {
-public:
+  public:
     Fd() = default;
     explicit Fd(int fd) noexcept : fd_(fd) {}
     Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -37,7 +38,7 @@ public:
     [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
     explicit operator bool() const noexcept { return fd_ >= 0; }
 
-private:
+  private:
     int fd_ = -1;
 };
 
@@ -85,10 +86,12 @@ struct Listening {
     Fd fd;
     std::string problem;  // what, where and what to do; empty when it listens
 };
-// With SO_REUSEPORT for tcp, so that each shard has its own queue. A unix socket that nobody serves any more is replaced.
+// With SO_REUSEPORT for tcp, so that each shard has its own queue. A unix socket that nobody serves
+// any more is replaced.
 [[nodiscard]] Listening listen_on(const Endpoint& endpoint, int backlog);
 
-// Where a listening socket listens, the port being the one that the kernel chose if 0 was asked for.
+// Where a listening socket listens, the port being the one that the kernel chose if 0 was asked
+// for.
 [[nodiscard]] Endpoint local_endpoint(int fd) noexcept;
 
 struct Accepted {

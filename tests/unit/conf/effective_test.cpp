@@ -32,6 +32,12 @@ TEST(RenderEffective, PutsOriginsIntoOneColumn) {
     EXPECT_EQ(text.find("tls"), std::string::npos) << text;
 }
 
+TEST(RenderEffective, WritesSharesAsTheyAreDocumented) {
+    const std::string text = printed(load_text("[guard]\nshed_at = 1\nevict_max = 1e-5\n", "f"));
+    EXPECT_NE(text.find("\nshed_at = 1.0 "), std::string::npos) << text;
+    EXPECT_NE(text.find("\nevict_max = 1e-05 "), std::string::npos) << text;
+}
+
 TEST(RenderEffective, DoesNotLetALongValuePushTheOthers) {
     const std::string text =
         printed(load_text("log.file = \"/" + std::string(200, 'a') + "\"", "f"));

@@ -1,18 +1,20 @@
 // Drives a Session as a driver would, with strings for sockets and any split of the bytes.
 #pragma once
 
+#include "proxy/core/session.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "proxy/core/session.hpp"
-
 namespace spillway::core::test {
 
-// A session between a client and a backend that are strings. Bytes come in pieces of `piece` (0 = all at once).
+// A session between a client and a backend that are strings. Bytes come in pieces of `piece` (0 =
+// all at once).
 class Dialogue {
-public:
-    explicit Dialogue(policy::Mode mode = policy::Mode::protect, std::size_t piece = 0) : piece_(piece) {
+  public:
+    explicit Dialogue(policy::Mode mode = policy::Mode::protect, std::size_t piece = 0)
+        : piece_(piece) {
         settings_.mode = mode;
         context_ = std::make_unique<ShardContext>(pool_, cells_, settings_);
         context_->commands = std::make_shared<const resp::CommandTable>();
@@ -29,7 +31,9 @@ public:
             const std::size_t step = piece_ == 0 ? bytes.size() : std::min(piece_, bytes.size());
             stash_.append(bytes.substr(0, step));
             bytes.remove_prefix(step);
-            if (!session_->held()) { run_requests(); }
+            if (!session_->held()) {
+                run_requests();
+            }
         }
         return std::exchange(sent_, before);
     }
@@ -64,15 +68,27 @@ public:
     }
     // At the ceiling, growing: normal writes are refused.
     void close_the_gate() {
-        sample({.state = policy::GuardState::ceiling, .family = policy::EvictionFamily::noeviction, .steady = false,
-                .ceiling = 64 << 20, .counted = 64 << 20, .evictable = 0},
-               {.open = 0, .room = 0, .reserve = 0});
+        sample(
+            {.state = policy::GuardState::ceiling,
+             .family = policy::EvictionFamily::noeviction,
+             .steady = false,
+             .ceiling = 64 << 20,
+             .counted = 64 << 20,
+             .evictable = 0},
+            {.open = 0, .room = 0, .reserve = 0}
+        );
     }
     // Near the ceiling with no credit at hand: normal writes wait.
     void starve() {
-        sample({.state = policy::GuardState::paced, .family = policy::EvictionFamily::noeviction, .steady = false,
-                .ceiling = 64 << 20, .counted = 58 << 20, .evictable = 0},
-               {.open = 0, .room = 6 << 20, .reserve = 2 << 20});
+        sample(
+            {.state = policy::GuardState::paced,
+             .family = policy::EvictionFamily::noeviction,
+             .steady = false,
+             .ceiling = 64 << 20,
+             .counted = 58 << 20,
+             .evictable = 0},
+            {.open = 0, .room = 6 << 20, .reserve = 2 << 20}
+        );
     }
 
     ShardContext& context() { return *context_; }
@@ -81,7 +97,7 @@ public:
     policy::TrafficCells& cells() { return cells_; }
     void end() { session_.reset(); }
 
-private:
+  private:
     void run_requests() {
         Output output;
         RequestLane::Pass pass;
@@ -96,11 +112,15 @@ private:
     }
     void add_local() {
         Output output;
-        while (!session_->local_replies(output)) { collect(output, shown_); }
+        while (!session_->local_replies(output)) {
+            collect(output, shown_);
+        }
         collect(output, shown_);
     }
     static void collect(Output& output, std::string& into) {
-        for (const std::string_view piece : output.pieces()) { into.append(piece); }
+        for (const std::string_view piece : output.pieces()) {
+            into.append(piece);
+        }
         output.clear();
     }
 

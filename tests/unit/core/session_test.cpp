@@ -1,24 +1,26 @@
 // A session's dialogues: each is held at once and byte by byte, and must come out the same.
 #include "proxy/core/session.hpp"
 
-#include <gtest/gtest.h>
-
 #include "tests/unit/core/dialogue.hpp"
+
+#include <gtest/gtest.h>
 
 namespace spillway::core::test {
 namespace {
 
-constexpr std::string_view refusal = "-OOM spillway refused this write: near-ceiling (policy noeviction, priority normal)\r\n";
+constexpr std::string_view refusal =
+    "-OOM spillway refused this write: near-ceiling (policy noeviction, priority normal)\r\n";
 constexpr std::string_view poison = "*1\r\n$16\r\nSPILLWAY.REFUSED\r\n";
 
 class SessionDialogue : public testing::TestWithParam<std::size_t> {
-protected:
+  protected:
     Dialogue dialogue{policy::Mode::protect, GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Pieces, SessionDialogue, testing::Values(0, 1, 2, 3, 7, 16));
 
 TEST_P(SessionDialogue, PassesEveryByteWhileCreditLasts) {
-    const std::string asked = command("SET a b") + command("GET a") + "PING\r\n" + "*0\r\n\r\n" + command("LPUSH l 1 2 3");
+    const std::string asked = command("SET a b") + command("GET a") + "PING\r\n" + "*0\r\n\r\n" +
+                              command("LPUSH l 1 2 3");
     EXPECT_EQ(dialogue.client(asked), asked);
     const std::string answered = "+OK\r\n$1\r\nb\r\n+PONG\r\n:3\r\n";
     EXPECT_EQ(dialogue.backend(answered), answered);
@@ -27,7 +29,10 @@ TEST_P(SessionDialogue, PassesEveryByteWhileCreditLasts) {
 
 TEST_P(SessionDialogue, PutsRefusalsInTheirPlaces) {
     dialogue.close_the_gate();
-    const std::string sent = dialogue.client(command("GET a") + command("SET a 1") + command("GET b") + command("DEL a") + command("SET c 2"));
+    const std::string sent = dialogue.client(
+        command("GET a") + command("SET a 1") + command("GET b") + command("DEL a") +
+        command("SET c 2")
+    );
     EXPECT_EQ(sent, command("GET a") + command("GET b") + command("DEL a"));
     EXPECT_EQ(dialogue.shown(), "");
     EXPECT_EQ(dialogue.backend("$1\r\nx\r\n"), "$1\r\nx\r\n" + std::string(refusal));
@@ -55,10 +60,16 @@ TEST_P(SessionDialogue, PoisonsATransactionWhereItRefuses) {
     EXPECT_EQ(dialogue.client(command("MULTI")), command("MULTI"));
     EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n");
     dialogue.close_the_gate();
-    EXPECT_EQ(dialogue.client(command("SET a 1") + command("EXEC")), std::string(poison) + command("EXEC"));
+    EXPECT_EQ(
+        dialogue.client(command("SET a 1") + command("EXEC")), std::string(poison) + command("EXEC")
+    );
     const std::string aborted = "-EXECABORT Transaction discarded because of previous errors.\r\n";
-    EXPECT_EQ(dialogue.backend("-ERR unknown command 'SPILLWAY.REFUSED'\r\n" + aborted), std::string(refusal) + aborted);
-    EXPECT_EQ(dialogue.client(command("SET a 1")), "") << "the transaction is over: refused here again";
+    EXPECT_EQ(
+        dialogue.backend("-ERR unknown command 'SPILLWAY.REFUSED'\r\n" + aborted),
+        std::string(refusal) + aborted
+    );
+    EXPECT_EQ(dialogue.client(command("SET a 1")), "")
+        << "the transaction is over: refused here again";
 }
 
 TEST_P(SessionDialogue, AnswersNothingWhereRedisAnswersNothing) {
@@ -73,7 +84,10 @@ TEST_P(SessionDialogue, AnswersNothingWhereRedisAnswersNothing) {
 TEST_P(SessionDialogue, LetsTheServerConsumeReplySkip) {
     dialogue.close_the_gate();
     const std::string skip = command("CLIENT REPLY SKIP");
-    EXPECT_EQ(dialogue.client(skip + command("SET a 1") + command("PING")), skip + std::string(poison) + command("PING"));
+    EXPECT_EQ(
+        dialogue.client(skip + command("SET a 1") + command("PING")),
+        skip + std::string(poison) + command("PING")
+    );
     EXPECT_EQ(dialogue.backend("+PONG\r\n"), "+PONG\r\n");
     EXPECT_TRUE(dialogue.session().idle());
 }
@@ -101,38 +115,59 @@ TEST_P(SessionDialogue, ResetBehindASkipIsSilent) {
 
 TEST_P(SessionDialogue, HoldsAndReleasesInOrder) {
     dialogue.starve();
-    EXPECT_EQ(dialogue.client(command("GET a") + command("SET a 1") + command("GET b")), command("GET a"));
+    EXPECT_EQ(
+        dialogue.client(command("GET a") + command("SET a 1") + command("GET b")), command("GET a")
+    );
     EXPECT_TRUE(dialogue.session().held());
     dialogue.context().now += 100 * policy::millisecond;
     EXPECT_EQ(dialogue.resume(), "") << "no credit, and its time is not over";
     dialogue.context().now += 200 * policy::millisecond;
-    EXPECT_EQ(dialogue.resume(), command("SET a 1") + command("GET b")) << "a normal write passes when hold_max is over";
+    EXPECT_EQ(dialogue.resume(), command("SET a 1") + command("GET b"))
+        << "a normal write passes when hold_max is over";
     EXPECT_FALSE(dialogue.session().held());
     EXPECT_EQ(dialogue.context().metrics.held_commands.value(), 0);
     EXPECT_EQ(dialogue.backend("$-1\r\n+OK\r\n$-1\r\n"), "$-1\r\n+OK\r\n$-1\r\n");
 }
 
 TEST_P(SessionDialogue, RefusesALargeWriteAtItsHeaderAndSkipsItsBody) {
-    dialogue.sample({.state = policy::GuardState::plenty, .family = policy::EvictionFamily::noeviction, .steady = true,
-                     .ceiling = 64 << 20, .counted = 10 << 20, .evictable = 0},
-                    {.open = 40 << 20, .room = 54 << 20, .reserve = 2 << 20});
+    dialogue.sample(
+        {.state = policy::GuardState::plenty,
+         .family = policy::EvictionFamily::noeviction,
+         .steady = true,
+         .ceiling = 64 << 20,
+         .counted = 10 << 20,
+         .evictable = 0},
+        {.open = 40 << 20, .room = 54 << 20, .reserve = 2 << 20}
+    );
     const std::string head = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$52428800\r\n";
     EXPECT_EQ(dialogue.client(head + std::string(20'000, 'x')), "");
-    EXPECT_EQ(dialogue.shown(), "-OOM spillway refused this write: oversized-write (policy noeviction, priority normal)\r\n");
+    EXPECT_EQ(
+        dialogue.shown(),
+        "-OOM spillway refused this write: oversized-write (policy noeviction, priority normal)\r\n"
+    );
     const std::string rest = std::string(52'428'800 - 20'000, 'x') + "\r\n";
-    if (GetParam() == 0) { EXPECT_EQ(dialogue.client(rest + command("PING")), command("PING")); }
+    if (GetParam() == 0) {
+        EXPECT_EQ(dialogue.client(rest + command("PING")), command("PING"));
+    }
 }
 
 TEST_P(SessionDialogue, CountsSubscriptionFrames) {
     dialogue.client(command("SUBSCRIBE a b") + command("PING"));
-    const std::string frames = "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n";
+    const std::string frames =
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n";
     const std::string message = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n";
     const std::string pong = "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
-    EXPECT_EQ(dialogue.backend(frames + message + pong + message), frames + message + pong + message);
+    EXPECT_EQ(
+        dialogue.backend(frames + message + pong + message), frames + message + pong + message
+    );
     EXPECT_TRUE(dialogue.session().idle());
     dialogue.client(command("UNSUBSCRIBE"));
-    const std::string bye = "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:0\r\n";
-    EXPECT_EQ(dialogue.backend(bye.substr(0, bye.size() / 2 + 1)), bye.substr(0, bye.size() / 2 + 1));
+    const std::string bye =
+        "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:"
+        "0\r\n";
+    EXPECT_EQ(
+        dialogue.backend(bye.substr(0, bye.size() / 2 + 1)), bye.substr(0, bye.size() / 2 + 1)
+    );
     EXPECT_FALSE(dialogue.session().idle());
     dialogue.backend(bye.substr(bye.size() / 2 + 1));
     EXPECT_TRUE(dialogue.session().idle());
@@ -148,8 +183,11 @@ TEST_P(SessionDialogue, BecomesAPipeWhereNothingCanBePaired) {
     const std::string stream = "+OK\r\n+1700000000.1 [0 127.0.0.1:1] \"GET\" \"a\"\r\n";
     EXPECT_EQ(dialogue.backend(stream), stream);
     dialogue.close_the_gate();
-    EXPECT_EQ(dialogue.client(command("SET a 1")), command("SET a 1")) << "no place for a refusal is known";
-    EXPECT_EQ(dialogue.context().metrics.sessions_opaque[metrics::OpaqueReason::monitor].value(), 1U);
+    EXPECT_EQ(dialogue.client(command("SET a 1")), command("SET a 1"))
+        << "no place for a refusal is known";
+    EXPECT_EQ(
+        dialogue.context().metrics.sessions_opaque[metrics::OpaqueReason::monitor].value(), 1U
+    );
 }
 
 TEST_P(SessionDialogue, PassesGarbageOnToTheServerThatAnswersIt) {
@@ -161,8 +199,13 @@ TEST_P(SessionDialogue, PassesGarbageOnToTheServerThatAnswersIt) {
 
 TEST_P(SessionDialogue, PassesAReplyStreamThatIsNoResp) {
     dialogue.client(command("PING") + command("PING"));
-    EXPECT_EQ(dialogue.backend("+PONG\r\nHTTP/1.1 400\r\n\r\nbye"), "+PONG\r\nHTTP/1.1 400\r\n\r\nbye");
-    EXPECT_EQ(dialogue.context().metrics.sessions_opaque[metrics::OpaqueReason::unreadable_reply].value(), 1U);
+    EXPECT_EQ(
+        dialogue.backend("+PONG\r\nHTTP/1.1 400\r\n\r\nbye"), "+PONG\r\nHTTP/1.1 400\r\n\r\nbye"
+    );
+    EXPECT_EQ(
+        dialogue.context().metrics.sessions_opaque[metrics::OpaqueReason::unreadable_reply].value(),
+        1U
+    );
 }
 
 TEST_P(SessionDialogue, ReportsAnOomReplyWithCommandKeyAndClient) {
@@ -182,7 +225,9 @@ TEST_P(SessionDialogue, ReportsAnOomReplyWithCommandKeyAndClient) {
 
 TEST_P(SessionDialogue, FindsAnOomInsideExecEvenAsItsLastElement) {
     dialogue.client(command("MULTI") + command("EVAL x 0") + command("EXEC"));
-    const std::string replies = "+OK\r\n+QUEUED\r\n*1\r\n-OOM command not allowed when used memory > 'maxmemory'. script: abc, on @user_script:1.\r\n";
+    const std::string replies =
+        "+OK\r\n+QUEUED\r\n*1\r\n-OOM command not allowed when used memory > 'maxmemory'. script: "
+        "abc, on @user_script:1.\r\n";
     EXPECT_EQ(dialogue.backend(replies), replies);
     const auto events = dialogue.context().ooms.take();
     ASSERT_EQ(events.size(), 1U);
@@ -194,10 +239,15 @@ TEST_P(SessionDialogue, AnnotatesTopLevelOomRepliesOnlyWhenAsked) {
     dialogue.context().annotation = " [spillway cause=noeviction-at-ceiling policy=noeviction]";
     dialogue.client(command("SET a b") + command("SET a b") + command("EXEC"));
     EXPECT_EQ(
-        dialogue.backend("-OOM command not allowed when used memory > 'maxmemory'.\r\n-ERR other\r\n"),
-        "-OOM command not allowed when used memory > 'maxmemory'. [spillway cause=noeviction-at-ceiling policy=noeviction]\r\n-ERR other\r\n"
+        dialogue.backend(
+            "-OOM command not allowed when used memory > 'maxmemory'.\r\n-ERR other\r\n"
+        ),
+        "-OOM command not allowed when used memory > 'maxmemory'. [spillway "
+        "cause=noeviction-at-ceiling policy=noeviction]\r\n-ERR other\r\n"
     );
-    const std::string aborted = "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    const std::string aborted =
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+        "'maxmemory'.\r\n";
     EXPECT_EQ(dialogue.backend(aborted), aborted);
 }
 
@@ -213,8 +263,12 @@ TEST(Session, ObserveRecordsTheVerdictAndPassesEveryByte) {
 
 TEST(Session, SettlesWhatItChargedWhenAnsweredAndWhenItEnds) {
     Dialogue dialogue;
-    dialogue.sample({.state = policy::GuardState::plenty}, {.open = 1 << 20, .room = 2 << 20, .reserve = 0});
-    dialogue.client(command("SET a " + std::string(1000, 'x')) + command("SET b " + std::string(1000, 'x')));
+    dialogue.sample(
+        {.state = policy::GuardState::plenty}, {.open = 1 << 20, .room = 2 << 20, .reserve = 0}
+    );
+    dialogue.client(
+        command("SET a " + std::string(1000, 'x')) + command("SET b " + std::string(1000, 'x'))
+    );
     dialogue.context().guard.flush();
     EXPECT_EQ(dialogue.cells().answered.load(), 0);
     dialogue.backend("+OK\r\n");
@@ -240,21 +294,29 @@ TEST(Session, AFailedWriteTeachesNoGrowth) {
 TEST(Session, AMillionCommandsAheadOfTheFirstReplyCostNextToNothing) {
     Dialogue dialogue;
     std::string batch;
-    for (int i = 0; i < 1000; ++i) { batch += command(i % 2 == 0 ? "SET a b" : "GET a"); }
+    for (int i = 0; i < 1000; ++i) {
+        batch += command(i % 2 == 0 ? "SET a b" : "GET a");
+    }
     for (int i = 0; i < 1000; ++i) {
         dialogue.context().now += policy::millisecond;
         dialogue.client(batch);
     }
     std::string replies;
-    for (int i = 0; i < 500; ++i) { replies += "+OK\r\n$1\r\nb\r\n"; }
-    for (int i = 0; i < 1000; ++i) { ASSERT_EQ(dialogue.backend(replies), replies); }
+    for (int i = 0; i < 500; ++i) {
+        replies += "+OK\r\n$1\r\nb\r\n";
+    }
+    for (int i = 0; i < 1000; ++i) {
+        ASSERT_EQ(dialogue.backend(replies), replies);
+    }
     EXPECT_TRUE(dialogue.session().idle());
 }
 
 TEST(Session, ARefusalStormIsOneEvent) {
     Dialogue dialogue;
     dialogue.close_the_gate();
-    for (int i = 0; i < 10'000; ++i) { dialogue.client(command("SET cart:" + std::to_string(i) + " x")); }
+    for (int i = 0; i < 10'000; ++i) {
+        dialogue.client(command("SET cart:" + std::to_string(i) + " x"));
+    }
     const auto events = dialogue.context().ooms.take();
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0].count, 10'000U);

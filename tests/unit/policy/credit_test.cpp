@@ -1,10 +1,10 @@
 // Credit is taken by many threads at once and never twice.
 #include "policy/credit.hpp"
 
-#include <gtest/gtest.h>
-
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace spillway::policy {
 namespace {
@@ -45,11 +45,17 @@ TEST(Credit, ThreadsTakeItNoMoreThanOnce) {
     pool.grant({.open = granted, .room = 2 * granted, .reserve = 0});
     std::atomic<std::int64_t> taken{0};
     const auto take_all = [&] {
-        while (pool.take_open(7)) { taken.fetch_add(7); }
+        while (pool.take_open(7)) {
+            taken.fetch_add(7);
+        }
     };
     std::vector<std::thread> threads;  // tree-allow(threads): the very thing that is tested
-    for (int i = 0; i < 4; ++i) { threads.emplace_back(take_all); }
-    for (auto& thread : threads) { thread.join(); }
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back(take_all);
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
     EXPECT_EQ(taken.load(), granted / 7 * 7);
     EXPECT_EQ(pool.room(), 2 * granted - taken.load());
 }

@@ -10,15 +10,31 @@ constexpr std::int64_t mib = 1 << 20;
 constexpr Cost small{.charge = 2000, .lasting = 2000, .large = false};
 
 class GuardTest : public testing::Test {
-protected:
-    void sample(GuardState state, bool steady, Grant grant, EvictionFamily family = EvictionFamily::noeviction) {
+  protected:
+    void sample(
+        GuardState state,
+        bool steady,
+        Grant grant,
+        EvictionFamily family = EvictionFamily::noeviction
+    ) {
         pool.freeze();
         pool.grant(grant);
-        guard.publish({.state = state, .family = family, .steady = steady, .ceiling = 64 * mib, .counted = counted, .evictable = evictable});
+        guard.publish(
+            {.state = state,
+             .family = family,
+             .steady = steady,
+             .ceiling = 64 * mib,
+             .counted = counted,
+             .evictable = evictable}
+        );
     }
-    void starve() { sample(GuardState::paced, false, {.open = 0, .room = 6 * mib, .reserve = 2 * mib}); }
+    void starve() {
+        sample(GuardState::paced, false, {.open = 0, .room = 6 * mib, .reserve = 2 * mib});
+    }
     void shut() { sample(GuardState::reserve, false, {.open = 0, .room = mib, .reserve = mib}); }
-    Judgement judge(const Cost& cost, Priority priority, Nanos now = second) { return guard.judge(cost, 1000, priority, now, waiting); }
+    Judgement judge(const Cost& cost, Priority priority, Nanos now = second) {
+        return guard.judge(cost, 1000, priority, now, waiting);
+    }
 
     CreditPool pool;
     TrafficCells cells;
@@ -50,7 +66,9 @@ TEST_F(GuardTest, PacedWaitsThenPassesNormalAndRefusesSheddable) {
     EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::hold);
     EXPECT_TRUE(guard.take_sample_wish());
     EXPECT_EQ(judge(small, Priority::normal, second + 249 * millisecond).verdict, Verdict::hold);
-    EXPECT_EQ(judge(small, Priority::sheddable, second + 250 * millisecond).verdict, Verdict::refuse);
+    EXPECT_EQ(
+        judge(small, Priority::sheddable, second + 250 * millisecond).verdict, Verdict::refuse
+    );
     EXPECT_EQ(judge(small, Priority::normal, second + 250 * millisecond).verdict, Verdict::pass);
 }
 
@@ -58,7 +76,8 @@ TEST_F(GuardTest, HoldMaxBoundsTheConnectionNotTheCommand) {
     starve();
     ASSERT_EQ(judge(small, Priority::normal).verdict, Verdict::hold);
     for (int i = 0; i < 100; ++i) {
-        EXPECT_EQ(judge(small, Priority::normal, second + 250 * millisecond).verdict, Verdict::pass) << "the pipeline has waited once";
+        EXPECT_EQ(judge(small, Priority::normal, second + 250 * millisecond).verdict, Verdict::pass)
+            << "the pipeline has waited once";
     }
 }
 
@@ -97,7 +116,11 @@ TEST_F(GuardTest, BlindAndOffPassEverything) {
     guard.change(settings);
     for (const GuardState state : {GuardState::blind, GuardState::off}) {
         sample(state, false, {});
-        EXPECT_EQ(judge({.charge = 500 * mib, .lasting = 500 * mib, .large = true}, Priority::sheddable).verdict, Verdict::pass);
+        EXPECT_EQ(
+            judge({.charge = 500 * mib, .lasting = 500 * mib, .large = true}, Priority::sheddable)
+                .verdict,
+            Verdict::pass
+        );
     }
 }
 
@@ -122,9 +145,20 @@ TEST_F(GuardTest, WriteMaxHoldsInEveryZone) {
 TEST_F(GuardTest, OneWriteMayNotPushOutHalfOfACache) {
     counted = 64 * mib;
     evictable = 60 * mib;
-    sample(GuardState::plenty, true, {.open = 50 * mib, .room = 60 * mib, .reserve = 0}, EvictionFamily::all_keys);
-    EXPECT_EQ(judge({.charge = 31 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).cause, Cause::evict_max);
-    EXPECT_EQ(judge({.charge = 29 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).verdict, Verdict::pass);
+    sample(
+        GuardState::plenty,
+        true,
+        {.open = 50 * mib, .room = 60 * mib, .reserve = 0},
+        EvictionFamily::all_keys
+    );
+    EXPECT_EQ(
+        judge({.charge = 31 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).cause,
+        Cause::evict_max
+    );
+    EXPECT_EQ(
+        judge({.charge = 29 * mib, .lasting = 15 * mib, .large = true}, Priority::normal).verdict,
+        Verdict::pass
+    );
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 // What samples grant, and the real meter and guard against a small model of Redis, by seed.
 #include "policy/meter.hpp"
 
-#include <gtest/gtest.h>
+#include "policy/guard.hpp"
 
 #include <algorithm>
 #include <random>
 
-#include "policy/guard.hpp"
+#include <gtest/gtest.h>
 
 namespace spillway::policy {
 namespace {
@@ -42,7 +42,9 @@ TEST(Meter, ZonesFollowTheForecast) {
 
 TEST(Meter, UnaccountedGrowthComesOffTheRoom) {
     Meter meter{GuardSettings{}};
-    const auto reading = meter.on_sample(sample_of(10 * mib, second), {.answered = 5 * mib}, {.charged = 25 * mib}, 0, second);
+    const auto reading = meter.on_sample(
+        sample_of(10 * mib, second), {.answered = 5 * mib}, {.charged = 25 * mib}, 0, second
+    );
     EXPECT_EQ(reading.grant.room, 64 * mib - 10 * mib - 20 * mib);
 }
 
@@ -57,7 +59,9 @@ TEST(Meter, VolatileCountsOnlyKeysWithATtlAndUnlearnsThemAfterAnOom) {
     Meter meter{GuardSettings{}};
     MemorySample sample = sample_of(64 * mib, second, "volatile-lru");
     sample.expires = 800;
-    EXPECT_NEAR(static_cast<double>(read(meter, sample).state.evictable), 62.0 * mib * 0.8 * 0.5, mib);
+    EXPECT_NEAR(
+        static_cast<double>(read(meter, sample).state.evictable), 62.0 * mib * 0.8 * 0.5, mib
+    );
     meter.on_backend_oom(second);
     sample.asked_at += second;
     EXPECT_EQ(read(meter, sample).state.evictable, 0);
@@ -95,16 +99,21 @@ TEST(Meter, GoesBlindOnlyWhenTheNewestSampleIsStale) {
 TEST(Meter, TellsTheTimeToTheCeilingWhileMemoryGrows) {
     Meter meter{GuardSettings{}};
     Meter::Reading reading;
-    for (int i = 0; i <= 8; ++i) { reading = read(meter, sample_of(10 * mib + i * mib, second + i * 250 * millisecond)); }
+    for (int i = 0; i <= 8; ++i) {
+        reading = read(meter, sample_of(10 * mib + i * mib, second + i * 250 * millisecond));
+    }
     EXPECT_NEAR(reading.state.growth_bytes_per_s, 4.0 * mib, 0.1 * mib);
     ASSERT_TRUE(reading.state.time_to_ceiling_s.has_value());
     EXPECT_NEAR(*reading.state.time_to_ceiling_s, (64.0 - 18.0) / 4.0, 0.5);
-    for (int i = 0; i <= 20; ++i) { reading = read(meter, sample_of(18 * mib, 4 * second + i * 250 * millisecond)); }
+    for (int i = 0; i <= 20; ++i) {
+        reading = read(meter, sample_of(18 * mib, 4 * second + i * 250 * millisecond));
+    }
     EXPECT_FALSE(reading.state.time_to_ceiling_s.has_value());
 }
 
-// One shard in front of a Redis that executes each command a little after it was sent. Memory is counted in bytes; an adding
-// write gains what it was estimated at or less, an overwriting one nothing.
+// One shard in front of a Redis that executes each command a little after it was sent. Memory is
+// counted in bytes; an adding write gains what it was estimated at or less, an overwriting one
+// nothing.
 struct Model {
     explicit Model(std::uint64_t seed) : random(seed) {}
 
@@ -117,33 +126,60 @@ struct Model {
         }
         under_way.clear();
         peak = std::max(peak, used);
-        if (now >= next_sample) { take_sample(); }
+        if (now >= next_sample) {
+            take_sample();
+        }
         for (int i = 0; i < writes; ++i) {
-            const Cost cost{.charge = std::uniform_int_distribution<std::int64_t>(800, 2000)(random), .lasting = 0, .large = false};
-            const bool passes = guard.quick(cost) || guard.judge(cost, 1000, Priority::normal, now, waiting).verdict == Verdict::pass;
+            const Cost cost{
+                .charge = std::uniform_int_distribution<std::int64_t>(800, 2000)(random),
+                .lasting = 0,
+                .large = false};
+            const bool passes =
+                guard.quick(cost) ||
+                guard.judge(cost, 1000, Priority::normal, now, waiting).verdict == Verdict::pass;
             ++(passes ? passed : stopped);
-            if (!passes) { continue; }
+            if (!passes) {
+                continue;
+            }
             const double share = std::uniform_real_distribution<double>(0.6, 1.0)(random);
-            under_way.push_back({cost.charge, adds ? static_cast<std::int64_t>(static_cast<double>(cost.charge) * share) : 0});
+            under_way.push_back(
+                {cost.charge,
+                 adds ? static_cast<std::int64_t>(static_cast<double>(cost.charge) * share) : 0}
+            );
         }
         guard.flush();
-        if (waiting.since != 0 && now - waiting.since >= settings.hold_max) { waiting.since = 0; }
-        if (guard.take_sample_wish()) { next_sample = std::min(next_sample, now + 2 * millisecond); }
+        if (waiting.since != 0 && now - waiting.since >= settings.hold_max) {
+            waiting.since = 0;
+        }
+        if (guard.take_sample_wish()) {
+            next_sample = std::min(next_sample, now + 2 * millisecond);
+        }
     }
     void take_sample() {
         const TrafficCounters at_ask = counters();
         const std::int64_t open_left = pool.open();
         pool.freeze();
         const std::int64_t noise = std::uniform_int_distribution<std::int64_t>(-40'000, 0)(random);
-        const auto reading = meter.on_sample(sample_of(used + noise, now), at_ask, counters(), open_left, now);
+        const auto reading =
+            meter.on_sample(sample_of(used + noise, now), at_ask, counters(), open_left, now);
         pool.grant(reading.grant);
-        guard.publish({.state = reading.state.state, .family = EvictionFamily::noeviction, .steady = reading.steady,
-                       .ceiling = reading.state.ceiling, .counted = reading.state.counted, .evictable = 0});
+        guard.publish(
+            {.state = reading.state.state,
+             .family = EvictionFamily::noeviction,
+             .steady = reading.steady,
+             .ceiling = reading.state.ceiling,
+             .counted = reading.state.counted,
+             .evictable = 0}
+        );
         next_sample = now + meter.next_interval(100 * millisecond);
     }
     [[nodiscard]] TrafficCounters counters() const {
-        return {.charged = cells.charged.load(), .answered = cells.answered.load(), .spent = cells.spent.load(),
-                .grown = cells.grown.load(), .refused = cells.refused.load()};
+        return {
+            .charged = cells.charged.load(),
+            .answered = cells.answered.load(),
+            .spent = cells.spent.load(),
+            .grown = cells.grown.load(),
+            .refused = cells.refused.load()};
     }
     void reset_counts() { passed = stopped = 0; }
 
@@ -172,7 +208,9 @@ INSTANTIATE_TEST_SUITE_P(Seeds, MeterModel, testing::Range<std::uint64_t>(1, 21)
 
 TEST_P(MeterModel, ABurstNeverPassesTheCeilingAndUsesWhatWasPaidFor) {
     Model model(GetParam());
-    for (int i = 0; i < 30'000; ++i) { model.step(20, true); }
+    for (int i = 0; i < 30'000; ++i) {
+        model.step(20, true);
+    }
     EXPECT_LE(model.peak, 64 * mib);
     EXPECT_GE(model.used, static_cast<std::int64_t>(0.96 * 64 * mib)) << "within three horizons";
     EXPECT_LE(model.used, static_cast<std::int64_t>(0.99 * 64 * mib)) << "the reserve is kept";
@@ -181,28 +219,44 @@ TEST_P(MeterModel, ABurstNeverPassesTheCeilingAndUsesWhatWasPaidFor) {
 TEST_P(MeterModel, OverwritingAt98PercentIsNotRefused) {
     Model model(GetParam());
     model.used = static_cast<std::int64_t>(0.98 * 64 * mib);
-    for (int i = 0; i < 5'000; ++i) { model.step(20, false); }
+    for (int i = 0; i < 5'000; ++i) {
+        model.step(20, false);
+    }
     EXPECT_GT(model.passed, 0);
     EXPECT_LT(static_cast<double>(model.stopped), 0.01 * static_cast<double>(model.passed));
 }
 
 TEST_P(MeterModel, ServiceReturnsWithinASecondAfterABurst) {
     Model model(GetParam());
-    for (int i = 0; i < 40'000; ++i) { model.step(20, true); }
-    for (int i = 0; i < 500; ++i) { model.step(0, false); }
-    for (int i = 0; i < 1'000; ++i) { model.step(5, false); }
+    for (int i = 0; i < 40'000; ++i) {
+        model.step(20, true);
+    }
+    for (int i = 0; i < 500; ++i) {
+        model.step(0, false);
+    }
+    for (int i = 0; i < 1'000; ++i) {
+        model.step(5, false);
+    }
     model.reset_counts();
-    for (int i = 0; i < 1'000; ++i) { model.step(5, false); }
+    for (int i = 0; i < 1'000; ++i) {
+        model.step(5, false);
+    }
     EXPECT_LT(static_cast<double>(model.stopped), 0.01 * static_cast<double>(model.passed));
 }
 
 TEST_P(MeterModel, ServiceReturnsAtOnceWhenMemoryIsFreed) {
     Model model(GetParam());
-    for (int i = 0; i < 40'000; ++i) { model.step(20, true); }
+    for (int i = 0; i < 40'000; ++i) {
+        model.step(20, true);
+    }
     model.used = 20 * mib;
-    for (int i = 0; i < 200; ++i) { model.step(5, true); }
+    for (int i = 0; i < 200; ++i) {
+        model.step(5, true);
+    }
     model.reset_counts();
-    for (int i = 0; i < 500; ++i) { model.step(5, true); }
+    for (int i = 0; i < 500; ++i) {
+        model.step(5, true);
+    }
     EXPECT_EQ(model.stopped, 0);
 }
 

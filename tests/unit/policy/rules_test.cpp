@@ -1,10 +1,10 @@
 // Priorities by rule, the patterns in them, and what commands are estimated to cost.
 #include "policy/rules.hpp"
 
-#include <gtest/gtest.h>
-
 #include "policy/cost.hpp"
 #include "policy/glob.hpp"
+
+#include <gtest/gtest.h>
 
 namespace spillway::policy {
 namespace {
@@ -15,30 +15,58 @@ TEST(Glob, MatchesAsRedisDoes) {
         std::string_view text;
         bool matches;
     } cases[] = {
-        {"*", "", true},           {"queue:*", "queue:1", true},  {"queue:*", "queu:1", false}, {"*:job:*", "a:job:b", true},
-        {"h?llo", "hello", true},  {"h[ae]llo", "hallo", true},   {"h[^e]llo", "hello", false}, {"h[a-c]llo", "hbllo", true},
-        {"h[c-a]llo", "hbllo", true}, {"a\\*b", "a*b", true},     {"a\\*b", "axb", false},      {"a[bc", "ab", true},
-        {"", "", true},            {"", "a", false},              {"**a**", "bab", true},       {"a*b*c", "axxbyyc", true},
+        {"*", "", true},
+        {"queue:*", "queue:1", true},
+        {"queue:*", "queu:1", false},
+        {"*:job:*", "a:job:b", true},
+        {"h?llo", "hello", true},
+        {"h[ae]llo", "hallo", true},
+        {"h[^e]llo", "hello", false},
+        {"h[a-c]llo", "hbllo", true},
+        {"h[c-a]llo", "hbllo", true},
+        {"a\\*b", "a*b", true},
+        {"a\\*b", "axb", false},
+        {"a[bc", "ab", true},
+        {"", "", true},
+        {"", "a", false},
+        {"**a**", "bab", true},
+        {"a*b*c", "axxbyyc", true},
         {"a*b*c", "axxbyyd", false},
     };
-    for (const auto& c : cases) { EXPECT_EQ(glob_match(c.pattern, c.text), c.matches) << c.pattern << " against " << c.text; }
+    for (const auto& c : cases) {
+        EXPECT_EQ(glob_match(c.pattern, c.text), c.matches) << c.pattern << " against " << c.text;
+    }
 }
 
 TEST(Glob, HostilePatternsAreNotSlow) {
     const std::string text(5'000, 'a');
     std::string pattern;
-    for (int i = 0; i < 50; ++i) { pattern += "*a"; }
+    for (int i = 0; i < 50; ++i) {
+        pattern += "*a";
+    }
     EXPECT_FALSE(glob_match(pattern + "b", text));
 }
 
 TEST(Rules, FirstMatchWinsAndAllGivenFieldsMustMatch) {
     const resp::CommandTable table;
     const Rules rules({
-        {.name = "drain", .commands = {"lmove", "XGROUP"}, .keys = {"queue:*"}, .clients = {}, .users = {}, .priority = Priority::critical},
-        {.name = "web", .commands = {"@growing"}, .keys = {}, .clients = {"web-*"}, .users = {"shop"}, .priority = Priority::sheddable},
+        {.name = "drain",
+         .commands = {"lmove", "XGROUP"},
+         .keys = {"queue:*"},
+         .clients = {},
+         .users = {},
+         .priority = Priority::critical},
+        {.name = "web",
+         .commands = {"@growing"},
+         .keys = {},
+         .clients = {"web-*"},
+         .users = {"shop"},
+         .priority = Priority::sheddable},
     });
     const auto match = [&](std::string_view name, std::string_view key, Caller caller) {
-        const Rule* rule = rules.match(*table.find(name), caller, [&](const auto& matches) { return matches(key); });
+        const Rule* rule = rules.match(*table.find(name), caller, [&](const auto& matches) {
+            return matches(key);
+        });
         return rule == nullptr ? std::string_view("none") : std::string_view(rule->name);
     };
     EXPECT_EQ(match("LMOVE", "queue:1", {}), "drain");
@@ -48,7 +76,9 @@ TEST(Rules, FirstMatchWinsAndAllGivenFieldsMustMatch) {
     EXPECT_EQ(match("GET", "a", {.client_name = "web-1", .user = "shop"}), "none");
     const resp::CommandInfo* create = table.find_sub(*table.find("XGROUP"), "CREATE");
     ASSERT_NE(create, nullptr);
-    EXPECT_NE(rules.match(*create, {}, [](const auto& matches) { return matches("queue:9"); }), nullptr) << "a container means its subcommands";
+    EXPECT_NE(
+        rules.match(*create, {}, [](const auto& matches) { return matches("queue:9"); }), nullptr
+    ) << "a container means its subcommands";
 }
 
 // Measured on Redis 7.0: bytes gained by SET of a new key with a 12-byte name.
@@ -57,10 +87,26 @@ TEST(Cost, BoundsWhatSetWasMeasuredToGain) {
     const struct {
         std::uint64_t value;
         std::int64_t gained;
-    } rows[] = {{1, 80}, {44, 112}, {100, 176}, {500, 576}, {1'000, 1'088}, {1'024, 1'344}, {4'096, 5'184}, {10'000, 10'304},
-                {16'384, 20'544}, {65'536, 81'984}, {262'144, 327'744}, {1'048'576, 1'310'784}};
+    } rows[] = {
+        {1, 80},
+        {44, 112},
+        {100, 176},
+        {500, 576},
+        {1'000, 1'088},
+        {1'024, 1'344},
+        {4'096, 5'184},
+        {10'000, 10'304},
+        {16'384, 20'544},
+        {65'536, 81'984},
+        {262'144, 327'744},
+        {1'048'576, 1'310'784}};
     for (const auto& row : rows) {
-        const Cost cost = cost_of(*table.find("SET"), {.argument_bytes = row.value + 15, .largest_argument_bytes = row.value, .argument_count = 3});
+        const Cost cost = cost_of(
+            *table.find("SET"),
+            {.argument_bytes = row.value + 15,
+             .largest_argument_bytes = row.value,
+             .argument_count = 3}
+        );
         EXPECT_GE(cost.lasting, row.gained) << row.value;
         EXPECT_LE(cost.lasting, row.gained * 3 / 2 + 200) << row.value;
     }
@@ -68,21 +114,35 @@ TEST(Cost, BoundsWhatSetWasMeasuredToGain) {
 
 TEST(Cost, LargeArgumentsNeedTwoAndAHalfTimesTheirSize) {
     const resp::CommandTable table;
-    const Cost cost = cost_of(*table.find("SET"), {.argument_bytes = 10'000'000, .largest_argument_bytes = 10'000'000, .argument_count = 3});
+    const Cost cost = cost_of(
+        *table.find("SET"),
+        {.argument_bytes = 10'000'000, .largest_argument_bytes = 10'000'000, .argument_count = 3}
+    );
     EXPECT_TRUE(cost.large);
     EXPECT_GE(cost.charge, 25'000'000);
 }
 
 TEST(Cost, AnOffsetDecides) {
     const resp::CommandTable table;
-    const Cost cost = cost_of(*table.find("SETRANGE"), {.argument_bytes = 20, .largest_argument_bytes = 9, .argument_count = 4, .string_bytes_reached = 200'000'000});
+    const Cost cost = cost_of(
+        *table.find("SETRANGE"),
+        {.argument_bytes = 20,
+         .largest_argument_bytes = 9,
+         .argument_count = 4,
+         .string_bytes_reached = 200'000'000}
+    );
     EXPECT_TRUE(cost.large);
     EXPECT_GE(cost.lasting, 200'000'000);
 }
 
 TEST(Cost, HostileLengthsDoNotOverflow) {
     const resp::CommandTable table;
-    const Cost cost = cost_of(*table.find("SET"), {.argument_bytes = UINT64_MAX, .largest_argument_bytes = UINT64_MAX, .argument_count = UINT32_MAX});
+    const Cost cost = cost_of(
+        *table.find("SET"),
+        {.argument_bytes = UINT64_MAX,
+         .largest_argument_bytes = UINT64_MAX,
+         .argument_count = UINT32_MAX}
+    );
     EXPECT_GT(cost.charge, 0);
     EXPECT_LE(cost.charge, std::int64_t{1} << 44);
 }
