@@ -3,9 +3,11 @@
 
 #include "proxy/core/session.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace spillway::core::test {
 
