@@ -433,6 +433,9 @@ class NoDescriptors {
 };
 
 TEST(Server, AcceptsAgainOnceThereAreDescriptors) {
+#if defined(__clang__) && __has_feature(undefined_behavior_sanitizer)
+    GTEST_SKIP() << "the sanitizer looks at memory through a pipe, for which no descriptor is left";
+#endif
     Running server;
     Peer peer;
     peer.open();
