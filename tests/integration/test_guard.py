@@ -174,14 +174,30 @@ class LeftAlone(GuardTest):
             self.assert_untouched(wire.pipeline([("SET", f"k:{n}", "v" * 1000) for n in range(start, start + 500)]))
         self.assertGreater(int(self.redis.info("stats")["evicted_keys"]), 1000)
 
-    def test_steady_overwriting_at_98_percent(self):
+    def overwrite(self, wire, start):
+        """A batch of values over as large ones."""
+        return wire.pipeline([("SET", f"fill:{n % self.keys}", "y" * 1000) for n in range(start, start + 100)])
+
+    def full_to_98_percent(self):
         self.start()
-        keys = self.redis.fill(0.98, size=1000)
+        self.keys = self.redis.fill(0.98, size=1000)
         self.spillway.wait_state("reserve", "paced")
-        wire, replies = self.wire(), []
+        return self.wire()
+
+    def test_steady_overwriting_at_98_percent(self):
+        wire = self.full_to_98_percent()
+        until("growth seen to be over", lambda: self.spillway.metric(
+            "spillway_backend_growth_bytes_per_second") < 100_000)
+        replies = []
         for start in range(0, 20_000, 100):
-            replies += wire.pipeline([("SET", f"fill:{n % keys}", "y" * 1000) for n in range(start, start + 100)])
+            replies += self.overwrite(wire, start)
         self.assert_untouched(replies)
+
+    def test_overwriting_right_after_others_filled_the_server(self):
+        """Their growth may be taken for ours for a moment, not for long."""
+        wire = self.full_to_98_percent()
+        until("twenty batches in a row", lambda: all(set(self.overwrite(wire, start)) == {"OK"}
+                                                     for start in range(0, 2000, 100)), 5)
 
     def test_volatile_lru_with_room_to_evict(self):
         self.start(RedisServer(maxmemory="64mb", maxmemory_policy="volatile-lru"))
