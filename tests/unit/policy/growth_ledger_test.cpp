@@ -134,6 +134,23 @@ TEST(GrowthLedger, LateHeavyWritersGetIn) {
     EXPECT_EQ(ledger.top(1, 0).at(0).bytes, 1'000'000U) << "not what it inherited";
 }
 
+// Half of all bytes, in small writes, between newcomers of the same size: only what a newcomer
+// inherits lets it stay.
+TEST(GrowthLedger, LateSteadyWritersGetInAmongNewcomers) {
+    constexpr std::size_t rows_max = 8;
+    GrowthLedger ledger(rows_max);
+    for (std::size_t i = 0; i < rows_max; ++i) {
+        ledger.add("early-" + std::to_string(i), "", "SET", 100, true, 0);
+    }
+    for (int i = 0; i < 1000; ++i) {
+        ledger.add("late", "", "SET", 10, true, 0);
+        ledger.add("once-" + std::to_string(i), "", "SET", 10, true, 0);
+    }
+    const auto top = ledger.top(1, 0);
+    EXPECT_EQ(top.at(0).pattern, "late");
+    EXPECT_GE(top.at(0).bytes + ledger.total_bytes(0) / rows_max, 10'000U);
+}
+
 TEST(GrowthLedger, MergesShardsAsOfNow) {
     GrowthLedger a;
     GrowthLedger b;

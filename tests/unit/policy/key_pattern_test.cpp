@@ -40,6 +40,7 @@ TEST(KeyPattern, MasksWhatLooksLikeAnIdWithoutAnyDigit) {
     EXPECT_EQ(pattern("obj:deadbeef"), "obj:*");
     EXPECT_EQ(pattern("obj:DEADBEEFCAFEBABEDEADBEEFCAFEBABE"), "obj:*");
     EXPECT_EQ(pattern("token:aXbQfKzPwLmVhRtYcNdJ"), "token:*") << "base62";
+    EXPECT_EQ(pattern("token:aEbIOuCaDOfeGiHUjaKO"), "token:*") << "cases mixed as by dice";
     EXPECT_EQ(pattern("token:QWERTZPLKJHGFDSAYXCV"), "token:*") << "too few vowels";
     EXPECT_EQ(pattern("token:dGhpcyBpcyBub+Qgd29y="), "token:*") << "base64";
     EXPECT_EQ(pattern("user:someone@example.com"), "user:*.com") << "an address names a person";
