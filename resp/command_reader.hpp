@@ -15,6 +15,7 @@
 // it is body.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,9 @@ inline constexpr std::size_t gathered_argument_bytes_max = std::size_t{4} * 1024
 // The server's own bound on an inline command whose newline has not come: such a window may grow to
 // this size.
 inline constexpr std::size_t inline_bytes_max = std::size_t{64} * 1024;
+// More than this a caller never has to keep: of a longer window some bytes are consumed, or it is
+// malformed.
+inline constexpr std::size_t window_bytes_max = std::max(head_bytes_max, inline_bytes_max);
 // Text and length are kept of so many arguments of a command; of those behind them only the sums
 // are.
 inline constexpr std::size_t arguments_kept_max = 256;

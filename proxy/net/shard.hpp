@@ -68,7 +68,7 @@ class Shard {
   public:
     using Context = boost::asio::io_context;
     static constexpr std::size_t read_bytes = 64 * 1024;
-    static constexpr std::size_t stash_bytes_max = read_bytes + resp::head_bytes_max;
+    static constexpr std::size_t stash_bytes_max = read_bytes + resp::window_bytes_max;
 
     Shard(
         policy::CreditPool& pool,

@@ -73,6 +73,7 @@ class CommandTrace {
     bool step_in_head(std::string_view window) {
         switch (reader_.read_head(window)) {
             case HeadResult::need_more:
+                expect(window.size() <= window_bytes_max, "no more is kept than the bound");
                 return false;
             case HeadResult::malformed:
                 malformed_ = true;
