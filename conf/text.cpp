@@ -39,9 +39,9 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
 // RFC 3629, 4: the second byte's range keeps out overlong forms, surrogates and what no code point
 // has.
 struct Utf8Form {
-    unsigned char lead_first;
-    unsigned char lead_last;
-    std::size_t length;
+    unsigned char lead_first = 0;
+    unsigned char lead_last = 0;
+    std::size_t length = 1;
     unsigned char second_first = 0x80;
     unsigned char second_last = 0xbf;
 };
