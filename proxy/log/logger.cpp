@@ -54,7 +54,7 @@ struct Logger::Machinery {
         pool = std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1, block_signals);
         sink = std::make_shared<LineSink>(
             std::move(target),
-            close_wait_ms,
+            settings.close_wait_ms,
             [this, queue = pool.get()] { return loss_line(*queue); }
         );
         // The oldest line gives way: what happens now matters more, and the loss is said.

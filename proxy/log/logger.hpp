@@ -18,6 +18,7 @@ struct LogSettings {
     Format format = Format::text;
     Level level = Level::info;  // what is below it is not written
     std::string file;           // empty = standard error
+    int close_wait_ms = 2000;   // at the end, how long a target that takes nothing is waited for
 };
 
 // write() makes the line and queues it; it never waits for the disk or the terminal. A full queue
@@ -26,12 +27,11 @@ struct LogSettings {
 class Logger {
   public:
     static constexpr std::size_t queue_lines_max = 8192;
-    static constexpr int close_wait_ms = 2000;
 
     // Throws std::system_error when the file cannot be opened.
     explicit Logger(const LogSettings& settings);
 
-    // Writes what is queued; gives up when the other side takes nothing for close_wait_ms.
+    // Writes what is queued; gives up when the other side takes nothing for settings.close_wait_ms.
     ~Logger();
 
     Logger(const Logger&) = delete;

@@ -208,6 +208,15 @@ TEST(Logger, ABlockedReaderStallsNobodyAndTheLossIsSaid) {
     EXPECT_EQ(notes + told, static_cast<std::uint64_t>(written)) << "written or said to be lost";
 }
 
+TEST(Logger, AReaderThatNeverReadsDoesNotKeepTheProcess) {
+    const Folder folder;
+    Pipe pipe(folder.file("pipe"));
+    Logger logger({.file = folder.file("pipe"), .close_wait_ms = 100});
+    for (int i = 0; i < 2000; ++i) {
+        logger.write(note(std::string(200, 'x')));
+    }
+}  // hangs here, if it waits for ever
+
 TEST(Logger, AReaderThatLeavesEndsNothing) {
     ASSERT_EQ(std::signal(SIGPIPE, SIG_DFL), SIG_DFL);  // a signal would end this test program
     const Folder folder;

@@ -179,6 +179,16 @@ TEST(Diagnose, ARefusalOfALargeWriteSaysWhatItNeedsAndNamesItsCauseOnce) {
     )) << all_of(d);
     EXPECT_EQ(d.cause, Cause::oversized_write);
     EXPECT_FALSE(has(d.also, Cause::oversized_write));
+
+    MemorySample nearly_full = sample_of("noeviction_full");
+    nearly_full.used_memory = nearly_full.maxmemory - 100'000;
+    Scene full({nearly_full}, nearly_full);
+    full.event = scene.event;
+    full.event.at = full.state.sample.asked_at - 1;
+    EXPECT_EQ(full.diagnosis().also, std::vector{Cause::noeviction_at_ceiling})
+        << "the larger cause beside it";
+    full.event.guard_cause = Cause::near_ceiling;
+    EXPECT_TRUE(has(full.diagnosis().also, Cause::oversized_write));
 }
 
 TEST(Diagnose, AHealthyServerIsToldSo) {

@@ -222,10 +222,13 @@ TEST(IncidentDesk, AggregatedEventsCountInFull) {
     EXPECT_EQ(incident->by_command.at(0).bytes, 5007U * 640);
     EXPECT_EQ(incident->by_client.at(0).name, "checkout");
     EXPECT_EQ(incident->by_pattern.at(0).name, "cart:*");
-    OomEvent nothing = small_set(0);
-    nothing.count = 0;
-    desk.event(nothing);
-    EXPECT_EQ(desk->incidents().at(0)->oom_replies, 5007U);
+}
+
+TEST(IncidentDesk, AnEventThatStandsForNothingOpensNothing) {
+    Desk desk;
+    desk.oom(0);
+    EXPECT_TRUE(desk->incidents().empty());
+    EXPECT_FALSE(desk->wants_sample());
 }
 
 TEST(IncidentDesk, ARevisedCauseIsSaidOnceAndKept) {
@@ -503,6 +506,10 @@ TEST(MemoryCurve, KeepsTheHighestOfASecondAndJoinsNeighboursWhenFull) {
     }
     EXPECT_GE(curve.points().size(), Incident::curve_max / 2);
     EXPECT_EQ(curve.points().front().unix_s, 0);
+    for (std::size_t i = 1; i < curve.points().size(); ++i) {
+        EXPECT_EQ(curve.points()[i].unix_s - curve.points()[i - 1].unix_s, 16)
+            << "evenly, old and new";
+    }
     EXPECT_GE(curve.points().back().unix_s, 4980);
     std::int64_t highest = 0;
     for (const auto& point : curve.points()) {
