@@ -20,6 +20,10 @@ find_package(spdlog QUIET CONFIG)
 if(NOT TARGET spdlog::spdlog)
     spillway_missing("spdlog" libspdlog-dev)
 endif()
+set(SPILLWAY_SPDLOG spdlog::spdlog)
+if(SPILLWAY_SANITIZE MATCHES "thread")
+    set(SPILLWAY_SPDLOG spdlog::spdlog_header_only)  # Debian's library is not instrumented: its locks would go unseen
+endif()
 
 find_package(tomlplusplus QUIET CONFIG)
 if(NOT TARGET tomlplusplus::tomlplusplus)
