@@ -15,6 +15,7 @@ namespace {
 // A canonical number has at most 20 characters; a longer line can only end in the server's protocol
 // error.
 constexpr std::size_t number_line_bytes_max = 22;
+constexpr std::size_t terminator_bytes = 2;  // behind a bulk; never looked at
 constexpr std::int64_t multibulk_count_max = std::numeric_limits<std::int32_t>::max();
 // An announced length adds no more than this to a sum, so that no peer can make a sum overflow.
 constexpr std::uint64_t summed_length_max = std::uint64_t{1} << 48;
@@ -55,6 +56,25 @@ inline NumberLine read_number_line(std::string_view window, std::size_t at) noex
         return {static_cast<std::int64_t>(number.value), number.end, LineState::number};
     }
     return read_long_number_line(window, at);
+}
+
+// An argument that lies in the window in full, terminator and all.
+struct WholeArgument {
+    std::size_t length = 0;
+    std::size_t begin = 0;  // 0: it does not
+};
+
+[[gnu::always_inline]] inline WholeArgument whole_argument(
+    std::string_view window, std::size_t at
+) noexcept {
+    if (at >= window.size() || window.data()[at] != '$') {
+        return {};
+    }
+    const ShortNumber line = short_number(window, at + 1);
+    const auto length = static_cast<std::size_t>(line.value);
+    return line.end != 0 && length + terminator_bytes <= window.size() - line.end
+               ? WholeArgument{length, line.end}
+               : WholeArgument{};
 }
 
 }  // namespace
@@ -99,6 +119,11 @@ HeadResult CommandReader::read_multibulk(std::string_view window) {
     if (at_ > 0) {
         return read_arguments(window);
     }
+    if (const ShortNumber count = short_number(window, 1); count.value > 0) {
+        argc_ = static_cast<std::uint32_t>(count.value);
+        at_ = count.end;
+        return read_arguments(window);
+    }
     const NumberLine count = read_number_line(window, 1);
     if (count.state != LineState::number) {
         return count.state == LineState::malformed ? HeadResult::malformed : HeadResult::need_more;
@@ -115,9 +140,7 @@ HeadResult CommandReader::read_multibulk(std::string_view window) {
     return read_arguments(window);
 }
 
-inline void CommandReader::note_argument(
-    std::size_t offset, std::size_t available, std::uint64_t length
-) {
+void CommandReader::note_argument(std::size_t offset, std::size_t available, std::uint64_t length) {
     const ArgumentRef noted{
         static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(available), length};
     if (announced_ < few_max) {
@@ -135,34 +158,62 @@ void CommandReader::keep(const ArgumentRef& argument) {
     more_.push_back(argument);
 }
 
+// The first few arguments, when they lie in the window in full: all there is of most commands.
+// What they add up to is kept in registers and written once.
 HeadResult CommandReader::read_arguments(std::string_view window) {
-    while (announced_ < argc_) {
-        if (at_ >= window.size()) {
-            return finish_in_length(window);
-        }
-        if (window[at_] != '$') {
-            return HeadResult::malformed;
-        }
-        auto [length, begin] = short_number(window, at_ + 1);
+    std::size_t at = at_;
+    std::uint32_t count = announced_;
+    std::uint64_t bytes = argument_bytes_;
+    std::uint64_t largest = largest_bytes_;
+    const std::uint32_t end = std::min(argc_, static_cast<std::uint32_t>(few_max));
+    while (count < end) {
+        const auto [length, begin] = whole_argument(window, at);
         if (begin == 0) {
-            const NumberLine line = read_long_number_line(window, at_ + 1);
-            if (line.state == LineState::need_more) {
-                return finish_in_length(window);
-            }
-            if (line.state == LineState::malformed || line.value < 0) {
-                return HeadResult::malformed;
-            }
-            length = static_cast<std::uint64_t>(line.value);
-            begin = line.end;
+            break;
         }
-        const std::size_t in_hand = window.size() - begin;
-        if (length > in_hand || in_hand - length < 2) {
-            return finish_in_argument(window, begin, length);
+        few_.data()[count] = {
+            static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(length), length};
+        ++count;
+        bytes += length;
+        largest = std::max(largest, length);
+        at = begin + length + terminator_bytes;
+    }
+    at_ = at;
+    announced_ = count;
+    argument_bytes_ = bytes;
+    largest_bytes_ = largest;
+    return count == argc_ ? finish_head(at, 0, false) : read_more_arguments(window);
+}
+
+HeadResult CommandReader::read_more_arguments(std::string_view window) {
+    while (announced_ < argc_) {
+        const auto [length, begin] = whole_argument(window, at_);
+        if (begin == 0) {
+            return read_odd_argument(window);
         }
-        note_argument(begin, static_cast<std::size_t>(length), length);
-        at_ = begin + static_cast<std::size_t>(length) + 2;
+        note_argument(begin, length, length);
+        at_ = begin + length + terminator_bytes;
     }
     return finish_head(at_, 0, false);
+}
+
+// The next argument has not come in full, or breaks the protocol. (A length too long for
+// short_number is longer than any window.)
+HeadResult CommandReader::read_odd_argument(std::string_view window) {
+    if (at_ >= window.size()) {
+        return finish_in_length(window);
+    }
+    if (window[at_] != '$') {
+        return HeadResult::malformed;
+    }
+    const NumberLine line = read_number_line(window, at_ + 1);
+    if (line.state == LineState::need_more) {
+        return finish_in_length(window);
+    }
+    if (line.state == LineState::malformed || line.value < 0) {
+        return HeadResult::malformed;
+    }
+    return finish_in_argument(window, line.end, static_cast<std::uint64_t>(line.value));
 }
 
 // The next length has not arrived in full. A window of head_bytes_max is judged without it: the
@@ -220,22 +271,6 @@ HeadResult CommandReader::read_inline(std::string_view window) {
         begin = end;
     }
     return finish_head(newline + 1, 0, false);
-}
-
-const CommandReader::ArgumentRef* CommandReader::ref(std::uint32_t i) const noexcept {
-    if (i < few_max) {
-        return i < announced_ ? &few_[i] : nullptr;
-    }
-    return i - few_max < more_.size() ? &more_[i - few_max] : nullptr;
-}
-
-std::string_view CommandReader::argument(std::uint32_t i) const noexcept {
-    const ArgumentRef* const argument = ref(i);
-    if (argument == nullptr) {
-        return {};
-    }
-    return {
-        (base_ != nullptr ? base_ : inline_text_.data()) + argument->offset, argument->available};
 }
 
 std::uint64_t CommandReader::argument_length(std::uint32_t i) const noexcept {

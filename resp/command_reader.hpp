@@ -67,7 +67,15 @@ class CommandReader {
     // Argument `i` (0 = name) as far as it lies in the window; data() is null when it was not
     // announced or is not kept. Valid while the window of the last read_head is, and until the next
     // call of it.
-    [[nodiscard]] std::string_view argument(std::uint32_t i) const noexcept;
+    [[nodiscard]] std::string_view argument(std::uint32_t i) const noexcept {
+        const ArgumentRef* const argument = ref(i);
+        if (argument == nullptr) {
+            return {};
+        }
+        return {
+            (base_ != nullptr ? base_ : inline_text_.data()) + argument->offset,
+            argument->available};
+    }
     [[nodiscard]] std::uint64_t argument_length(std::uint32_t i) const noexcept;
 
     // Forgets the head that was read: its window will be offered again.
@@ -95,12 +103,19 @@ class CommandReader {
     HeadResult read_inline(std::string_view window);
     HeadResult read_multibulk(std::string_view window);
     HeadResult read_arguments(std::string_view window);
+    HeadResult read_more_arguments(std::string_view window);
+    HeadResult read_odd_argument(std::string_view window);
     HeadResult finish_in_length(std::string_view window);
     HeadResult finish_in_argument(std::string_view window, std::size_t begin, std::uint64_t length);
     HeadResult finish_head(std::size_t consumed, std::uint64_t bulk_left, bool in_body);
     void note_argument(std::size_t offset, std::size_t available, std::uint64_t length);
     void keep(const ArgumentRef& argument);
-    [[nodiscard]] const ArgumentRef* ref(std::uint32_t i) const noexcept;
+    [[nodiscard]] const ArgumentRef* ref(std::uint32_t i) const noexcept {
+        if (i < few_max) {
+            return i < announced_ ? &few_.data()[i] : nullptr;
+        }
+        return i - few_max < more_.size() ? &more_[i - few_max] : nullptr;
+    }
     void read_body_header(char c);
     void refuse_body();
 

@@ -25,7 +25,7 @@ std::uint64_t load_word(const char* at) noexcept {
 }
 
 // The first `size` bytes at `at`, zeros above; reads none beyond them. `size` is at most 8.
-std::uint64_t load_part(const char* at, std::size_t size) noexcept {
+[[gnu::always_inline]] inline std::uint64_t load_part(const char* at, std::size_t size) noexcept {
     if (size == word_bytes) {
         return load_word(at);
     }
@@ -222,6 +222,19 @@ const CommandInfo* CommandTable::lookup(CommandId container, std::string_view na
         return probe(slots_, commands_, container, ShortName(container, name));
     }
     return probe(slots_, commands_, container, LongName(container, name));
+}
+
+const CommandInfo* CommandLookup::find(std::string_view name) noexcept {
+    if (name.size() >= word_bytes || name.empty()) {
+        return table_->find(name);
+    }
+    const std::uint64_t key = load_part(name.data(), name.size()) | std::uint64_t{name.size()}
+                                                                        << 56U;
+    Entry& entry = entries_.data()[mix(0, key) >> (64U - entries_log2)];
+    if (entry.key != key) {
+        entry = {key, table_->find(name)};
+    }
+    return entry.command;
 }
 
 CommandInfo* CommandTable::find_or_add(CommandId container, std::string_view name) {

@@ -8,8 +8,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace spillway::resp {
@@ -120,6 +122,30 @@ class CommandTable {
     // Open addressing: 16 bits of the hash, then id + 1; 0 = free.
     std::vector<std::uint32_t> slots_;
     OverlayCounts overlay_counts_;
+};
+
+// A table, and the commands that were lately found in it by the bytes of their name as sent:
+// traffic is made of few commands, and most of a look-up is spent on letter case. One thread's.
+class CommandLookup {
+  public:
+    // The built-in facts alone.
+    CommandLookup() : CommandLookup(std::make_shared<const CommandTable>()) {}
+    explicit CommandLookup(std::shared_ptr<const CommandTable> table) noexcept
+        : table_(std::move(table)) {}
+
+    [[nodiscard]] const CommandTable& table() const noexcept { return *table_; }
+    // As table().find(name).
+    [[nodiscard]] const CommandInfo* find(std::string_view name) noexcept;
+
+  private:
+    struct Entry {
+        std::uint64_t key = 0;  // the name's bytes, and its size on top; 0 = free
+        const CommandInfo* command = nullptr;
+    };
+    static constexpr unsigned entries_log2 = 5;
+
+    std::shared_ptr<const CommandTable> table_;
+    std::array<Entry, std::size_t{1} << entries_log2> entries_{};
 };
 
 // `base` with the flags and key positions of a COMMAND reply (RESP2 or RESP3; 6.2's 7 fields

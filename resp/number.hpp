@@ -57,26 +57,45 @@ struct ShortNumber {
     std::size_t end = 0;  // behind the CR and one byte more; 0: this line needs the long way
 };
 
-// The number of most header lines, without a search: one to nine canonical digits at `at`, their CR
-// and one byte more, all of it in `bytes`.
-[[nodiscard]] constexpr ShortNumber short_number(std::string_view bytes, std::size_t at) noexcept {
+// As short_number, for three digits and more.
+[[nodiscard, gnu::noinline]] constexpr ShortNumber longer_number(
+    std::string_view bytes, std::size_t at
+) noexcept {
     constexpr std::size_t digits_max = 9;
-    const char* const text = bytes.data();
-    const std::size_t stop = std::min(bytes.size(), at + digits_max);
+    const std::size_t stop = std::min(bytes.size() - 1, at + digits_max);
     std::uint64_t value = 0;
     std::size_t i = at;
     for (; i < stop; ++i) {
-        const auto digit =
-            static_cast<std::uint64_t>(text[i]) - '0';  // wraps to a large number below '0'
+        const auto digit = static_cast<std::uint64_t>(bytes[i]) - '0';
         if (digit > 9) {
             break;
         }
         value = value * 10 + digit;
     }
-    if (i == at || i + 1 >= bytes.size() || text[i] != '\r' || (text[at] == '0' && i > at + 1)) {
+    if (i == at || i + 1 >= bytes.size() || bytes[i] != '\r' || (bytes[at] == '0' && i > at + 1)) {
         return {};
     }
     return {value, i + 2};
+}
+
+// The number of most header lines, without a search: one to nine canonical digits at `at`, their CR
+// and one byte more, all of it in `bytes`. One or two digits are what nearly all lines have.
+[[nodiscard, gnu::always_inline]] constexpr ShortNumber short_number(
+    std::string_view bytes, std::size_t at
+) noexcept {
+    if (at + 2 >= bytes.size()) {
+        return {};
+    }
+    const char* const text = bytes.data() + at;
+    const auto first = static_cast<unsigned>(text[0]) - '0';  // below '0': a large number
+    const auto second = static_cast<unsigned>(text[1]) - '0';
+    if (text[1] == '\r' && first <= 9) {
+        return {first, at + 3};
+    }
+    if (text[2] == '\r' && first - 1 <= 8 && second <= 9 && at + 3 < bytes.size()) {
+        return {std::uint64_t{first} * 10 + second, at + 4};
+    }
+    return longer_number(bytes, at);
 }
 
 }  // namespace spillway::resp

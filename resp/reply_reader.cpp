@@ -53,31 +53,40 @@ constexpr std::int64_t count_max = std::int64_t{1} << 40;
 
 constexpr std::size_t terminator_size = 2;
 
-// The size of a value that lies at the front of `bytes` in full and is neither aggregate nor error;
-// 0 when the long way must be gone. Both ways agree on every byte.
-std::size_t plain_size(std::string_view bytes) noexcept {
-    const char type = bytes.front();
-    const Shape shape = shape_of(type);
-    if (type == '$') {
-        const ShortNumber length = short_number(bytes, 1);
-        if (length.end == 0) {
-            return bytes.starts_with("$-1\r\n") ? 5 : 0;
-        }
-        const std::size_t in_hand = bytes.size() - length.end;
-        if (bytes[length.end - 1] != '\n' || in_hand < length.value + terminator_size) {
-            return 0;
-        }
-        return length.end + static_cast<std::size_t>(length.value) + terminator_size;
-    }
-    if ((shape != Shape::line && shape != Shape::number) || type == '-') {
-        return 0;
-    }
+// Whether `bytes` begin with these five: a comparison of constant size needs no call.
+inline bool is_five(std::string_view bytes, const char (&text)[6]) noexcept {
+    return bytes.size() >= 5 && std::memcmp(bytes.data(), text, 5) == 0;
+}
+
+// The size of a line that ends in CR LF, from its type byte on; 0 when it is not all there.
+std::size_t line_size(std::string_view bytes) noexcept {
     const void* const cr = std::memchr(bytes.data(), '\r', bytes.size());
     if (cr == nullptr) {
         return 0;
     }
     const auto end = static_cast<std::size_t>(static_cast<const char*>(cr) - bytes.data()) + 1;
     return end < bytes.size() && bytes[end] == '\n' ? end + 1 : 0;
+}
+
+// The size of a value that lies at the front of `bytes` in full and is neither aggregate nor error;
+// 0 when the long way must be gone. Both ways agree on every byte.
+inline std::size_t plain_size(std::string_view bytes) noexcept {
+    const char type = bytes.front();
+    if (type == '$') {
+        const ShortNumber length = short_number(bytes, 1);
+        if (length.end == 0) {
+            return is_five(bytes, "$-1\r\n") ? 5 : 0;
+        }
+        const std::size_t end = length.end + static_cast<std::size_t>(length.value);
+        return bytes.data()[length.end - 1] == '\n' && end + terminator_size <= bytes.size()
+                   ? end + terminator_size
+                   : 0;
+    }
+    if (is_five(bytes, "+OK\r\n")) {
+        return 5;
+    }
+    const Shape shape = shape_of(type);
+    return (shape == Shape::line || shape == Shape::number) && type != '-' ? line_size(bytes) : 0;
 }
 
 }  // namespace
@@ -91,6 +100,21 @@ ReplyReader::Step ReplyReader::read(std::string_view bytes) {
         }
     }
     return read_on(bytes);
+}
+
+ReplyReader::PlainReplies ReplyReader::skip_plain(std::string_view bytes, std::uint64_t count_max)
+    const noexcept {
+    PlainReplies passed;
+    while (passed.count < count_max && passed.size < bytes.size()) {
+        const std::size_t size =
+            plain_size({bytes.data() + passed.size, bytes.size() - passed.size});
+        if (size == 0) {
+            break;
+        }
+        passed.size += size;
+        ++passed.count;
+    }
+    return passed;
 }
 
 ReplyReader::Step ReplyReader::read_on(std::string_view bytes) {

@@ -41,6 +41,16 @@ class ReplyReader {
     // what cannot be followed.
     [[nodiscard]] Step read(std::string_view bytes);
 
+    struct PlainReplies {
+        std::uint64_t count = 0;
+        std::size_t size = 0;
+    };
+    // At a boundary: passes at most `count_max` replies at the front of `bytes` that lie there in
+    // full and are neither error nor aggregate. What is said of the reply that ended last is then
+    // not said of these.
+    [[nodiscard]] PlainReplies skip_plain(std::string_view bytes, std::uint64_t count_max)
+        const noexcept;
+
     // True between replies: nothing of the next one has been taken.
     [[nodiscard]] bool at_boundary() const noexcept { return stage_ == Stage::type && !in_value_; }
 

@@ -2,6 +2,7 @@
 // nothing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -52,11 +53,7 @@ class BlockQueue {
     explicit BlockQueue(BlockPool& pool) noexcept : pool_(&pool) {}
     BlockQueue(const BlockQueue&) = delete;
     BlockQueue& operator=(const BlockQueue&) = delete;
-    ~BlockQueue() {
-        while (!empty()) {
-            pop();
-        }
-    }
+    ~BlockQueue() { pop(size_); }
 
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -64,34 +61,44 @@ class BlockQueue {
     [[nodiscard]] T& front() noexcept { return items(head_)[head_at_]; }
     [[nodiscard]] T& back() noexcept { return items(tail_)[tail_end_ - 1]; }
 
-    void push(const T& item) {
+    void push(const T& item) { grow() = item; }
+    // One item more at the back, with nothing set in it.
+    [[nodiscard]] T& grow() {
         if (tail_ == nullptr || tail_end_ == per_block) {
-            BlockPool::Block* block = pool_->take();
-            (tail_ == nullptr ? head_ : tail_->next) = block;
-            tail_ = block;
-            tail_end_ = 0;
+            add_block();
         }
-        new (&items(tail_)[tail_end_]) T(item);
-        ++tail_end_;
         ++size_;
+        return *new (&items(tail_)[tail_end_++]) T;
     }
-    void pop() {
-        ++head_at_;
-        --size_;
-        if (size_ != 0 && head_at_ != per_block) {
-            return;
-        }
-        BlockPool::Block* next = head_->next;
-        pool_->give_back(head_);
-        head_ = next;
-        head_at_ = 0;
-        if (head_ == nullptr) {
-            tail_ = nullptr;
-            tail_end_ = 0;
+    // Drops `count` items from the front, at most size().
+    void pop(std::size_t count) {
+        size_ -= count;
+        while (count > 0) {
+            const std::size_t end = head_ == tail_ ? tail_end_ : per_block;
+            const std::size_t step = std::min(count, end - head_at_);
+            count -= step;
+            head_at_ += step;
+            if (head_at_ != end) {
+                return;
+            }
+            BlockPool::Block* next = head_->next;
+            pool_->give_back(head_);
+            head_ = next;
+            head_at_ = 0;
+            if (head_ == nullptr) {
+                tail_ = nullptr;
+                tail_end_ = 0;
+            }
         }
     }
 
   private:
+    [[gnu::noinline]] void add_block() {
+        BlockPool::Block* block = pool_->take();
+        (tail_ == nullptr ? head_ : tail_->next) = block;
+        tail_ = block;
+        tail_end_ = 0;
+    }
     [[nodiscard]] static T* items(BlockPool::Block* block) noexcept {
         return std::launder(reinterpret_cast<T*>(block->bytes.data()));
     }

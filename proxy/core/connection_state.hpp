@@ -22,9 +22,7 @@ class ConnectionState {
     [[nodiscard]] std::int32_t db() const noexcept { return db_; }
 
     // The request side. Nothing special is the usual case, and one test.
-    [[nodiscard]] bool plain() const noexcept {
-        return !in_multi_ && !reply_off_ && skip_replies_ == 0 && !one_shot_ && !quitting_;
-    }
+    [[nodiscard]] bool plain() const noexcept { return plain_; }
     [[nodiscard]] bool in_multi() const noexcept { return in_multi_; }
     [[nodiscard]] bool quitting() const noexcept { return quitting_; }
     [[nodiscard]] bool replies_off() const noexcept { return reply_off_; }
@@ -42,6 +40,7 @@ class ConnectionState {
         if (skip_replies_ > 0) {
             --skip_replies_;
         }
+        plain_ = !in_multi_ && !reply_off_ && skip_replies_ == 0 && !one_shot_ && !quitting_;
     }
 
     // Estimates of what is queued in MULTI: charged once more when EXEC runs it.
@@ -69,6 +68,7 @@ class ConnectionState {
     std::string user_ = "default";
     std::string library_;
     std::int32_t db_ = 0;
+    bool plain_ = true;  // as of the last next(): no other member function is followed by a command
     bool in_multi_ = false;
     bool reply_off_ = false;
     bool one_shot_ = false;

@@ -44,10 +44,7 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
         }
         shown_from = end;
     };
-    while (at < bytes.size()) {
-        if (!to_client.has_place_for(own_text_bytes_max)) {
-            break;
-        }
+    while (at < bytes.size() && to_client.has_place_for(own_text_bytes_max)) {
         if (piped_ || (reader_.at_boundary() && pipe_is_due(bytes.substr(at)))) {
             hidden_ = false;
             at = bytes.size();
@@ -55,6 +52,10 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
         }
         if (reader_.at_boundary() && !shared_.ledger.empty()) {
             const Expect next = shared_.ledger.front().expect;
+            if (const std::size_t passed = pass_plain(bytes.substr(at)); passed > 0) {
+                at += passed;
+                continue;
+            }
             if (next == Expect::local) {
                 show_until(at);
                 if (!add_local(to_client)) {
@@ -102,6 +103,25 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
     show_until(at);
     flush_ended();
     return at;
+}
+
+// Passes replies that need no look, since nothing but their number matters: those of commands that
+// change no state, when they are no errors. Returns their size.
+std::size_t ReplyLane::pass_plain(std::string_view bytes) {
+    LedgerRun& run = shared_.ledger.front();
+    if (run.expect != Expect::reply || run.has_effect) {
+        return 0;
+    }
+    const auto [count, size] = reader_.skip_plain(bytes, run.count - ended_);
+    if (run.detailed) {
+        shared_.ledger.pop_details(count);
+    }
+    ended_ += count;
+    ended_well_ += count;
+    if (ended_ == run.count) {
+        flush_ended();
+    }
+    return size;
 }
 
 bool ReplyLane::add_local(Output& to_client) {
@@ -261,7 +281,7 @@ void ReplyLane::end_command(LedgerRun& run) {
     }
     oom_seen_ = false;
     if (run.detailed) {
-        shared_.ledger.pop_detail();
+        shared_.ledger.pop_details(1);
     }
     frames_left_ = 0;
     if (run.has_effect) {
@@ -331,7 +351,7 @@ void ReplyLane::look_at_error(policy::ErrorPlace place) {
     sighting.command = run.in_exec ? "EXEC" : "UNKNOWN";
     if (run.detailed) {
         const CommandDetail& detail = shared_.ledger.front_detail();
-        const resp::CommandTable& table = *shared_.context.commands;
+        const resp::CommandTable& table = shared_.context.commands.table();
         if (detail.command < table.count()) {
             sighting.command = table.at(detail.command).name();
         }

@@ -43,6 +43,7 @@ class ReplyLane {
         void count(std::string_view kind, std::int64_t total) noexcept;
     };
 
+    [[nodiscard]] std::size_t pass_plain(std::string_view bytes);
     [[nodiscard]] const std::string* end_reply();
     void end_subscription_frame();
     void end_command(LedgerRun& run);

@@ -54,12 +54,12 @@ struct LedgerRun {
 // long.
 struct CommandDetail {
     static constexpr std::size_t key_bytes_max = 44;
-    std::uint16_t command = 0;  // CommandId
-    bool in_multi = false;
-    std::uint8_t key_size = 0;
-    std::uint32_t bytes = 0;
-    std::uint32_t largest_bytes = 0;
-    std::array<char, key_bytes_max> key{};
+    std::uint16_t command;  // CommandId
+    bool in_multi;
+    std::uint8_t key_size;
+    std::uint32_t bytes;
+    std::uint32_t largest_bytes;
+    std::array<char, key_bytes_max> key;  // key_size of them
 };
 
 class ReplyLedger {
@@ -81,6 +81,29 @@ class ReplyLedger {
             runs_.push(run);
         }
     }
+    // What differs between the commands that are answered by one reply and change nothing else.
+    struct Plain {
+        metrics::CommandClass command_class = metrics::CommandClass::other;
+        bool detailed = false;
+        Nanos sent_at = 0;
+        std::int64_t charged = 0;
+        std::int64_t lasting = 0;
+    };
+    // As push of such a run of one; most commands extend the run of those before them.
+    void push_plain(const Plain& plain) {
+        if (!runs_.empty()) {
+            LedgerRun& last = runs_.back();
+            if (last.expect == Expect::reply && last.command_class == plain.command_class &&
+                last.sent_at == plain.sent_at && last.detailed == plain.detailed &&
+                !last.has_effect && !last.in_exec) {
+                ++last.count;
+                last.charged += plain.charged;
+                last.lasting += plain.lasting;
+                return;
+            }
+        }
+        push_run_of(plain);
+    }
     // Adds to what the newest command was charged; false when it is no longer there.
     [[nodiscard]] bool charge_last(std::int64_t bytes) noexcept {
         if (runs_.empty()) {
@@ -89,30 +112,37 @@ class ReplyLedger {
         runs_.back().charged += bytes;
         return true;
     }
-    // False when there is no place: the run must then not be detailed.
-    [[nodiscard]] bool push_detail(const CommandDetail& detail) {
-        if (details_.size() >= details_max) {
-            return false;
-        }
-        details_.push(detail);
-        return true;
+    // Where to write the detail of the next command; null when there is no place: its run must then
+    // not be detailed.
+    [[nodiscard]] CommandDetail* push_detail() {
+        return details_.size() < details_max ? &details_.grow() : nullptr;
     }
 
     [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
     [[nodiscard]] bool full() const noexcept { return runs_.size() >= runs_max; }
     [[nodiscard]] LedgerRun& front() noexcept { return runs_.front(); }
     [[nodiscard]] CommandDetail& front_detail() noexcept { return details_.front(); }
-    void pop_detail() { details_.pop(); }
+    void pop_details(std::uint64_t count) { details_.pop(static_cast<std::size_t>(count)); }
     // Ends `count` commands of the front run, at most as many as it has.
     void pop(std::uint64_t count) {
         LedgerRun& run = runs_.front();
         run.count -= count;
         if (run.count == 0) {
-            runs_.pop();
+            runs_.pop(1);
         }
     }
 
   private:
+    // Apart, so that the way of most commands stays short.
+    [[gnu::noinline]] void push_run_of(const Plain& plain) {
+        LedgerRun run;
+        run.command_class = plain.command_class;
+        run.detailed = plain.detailed;
+        run.sent_at = plain.sent_at;
+        run.charged = plain.charged;
+        run.lasting = plain.lasting;
+        push(run);
+    }
     [[nodiscard]] bool merges(const LedgerRun& last, const LedgerRun& run) const noexcept {
         if (last.expect != run.expect || last.has_effect || run.has_effect || last.in_exec ||
             run.in_exec) {

@@ -7,6 +7,7 @@
 #include "resp/word.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace spillway::core {
 namespace {
@@ -66,30 +67,31 @@ bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head)
 }  // namespace
 
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
-    std::size_t at = 0;
-    while (at < window.size()) {
-        if (!to_backend.has_place_for(poison_command.size())) {
-            return {Stop::output_full, at};
-        }
-        const std::string_view rest = window.substr(at);
+    Progress progress{window, to_backend};
+    const Stop stop = take_commands(progress);
+    progress.release();
+    return {stop, progress.at};
+}
+
+RequestLane::Stop RequestLane::take_commands(Progress& progress) {
+    while (progress.at < progress.window.size()) {
+        const std::string_view rest = progress.window.substr(progress.at);
         if (piped_) {
-            (void)to_backend.add(rest);
-            return {Stop::all_taken, window.size()};
+            progress.at += rest.size();
+            return Stop::all_taken;
         }
         if (reader_.in_body()) {
-            at += take_body(rest, to_backend);
-            if (reader_.body_malformed() && skipping_) {
-                return {Stop::broken, at};
+            if (const Stop stop = take_body(rest, progress); stop != Stop::all_taken) {
+                return stop;
             }
             continue;
         }
         switch (reader_.read_head(rest)) {
             case resp::HeadResult::need_more:
-                return {Stop::need_more, at};
+                return Stop::need_more;
             case resp::HeadResult::blank:
                 // No command, but the server's one-shot modifiers are used up by it.
-                (void)to_backend.add(rest.substr(0, reader_.consumed()));
-                at += reader_.consumed();
+                progress.at += reader_.consumed();
                 shared_.state.next(false);
                 continue;
             case resp::HeadResult::malformed:
@@ -99,56 +101,83 @@ RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend)
                 break;
         }
         if (shared_.ledger.full()) {
-            return {Stop::ledger_full, at};
+            return Stop::ledger_full;
+        }
+        if (!progress.output.has_place_for(poison_command.size())) {
+            reader_.rewind();
+            return Stop::output_full;
         }
         const Route route = route_command();
         if (route == Route::hold) {
             reader_.rewind();
-            return {Stop::held, at};
-        }
-        if (route == Route::pass) {
-            (void)to_backend.add(rest.substr(0, reader_.consumed()));
-        }
-        if (route == Route::replace) {
-            (void)to_backend.add_copy(poison_command);
+            return Stop::held;
         }
         skipping_ = route != Route::pass;
-        at += reader_.consumed();
+        if (!skipping_) {
+            progress.at += reader_.consumed();
+            continue;
+        }
+        progress.skip(reader_.consumed());
+        if (route == Route::replace) {
+            (void)progress.output.add_copy(poison_command);
+        }
     }
     waiting_.since = 0;
-    return {Stop::all_taken, at};
+    return Stop::all_taken;
 }
 
-std::size_t RequestLane::take_body(std::string_view bytes, Output& to_backend) {
+RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progress) {
     const std::size_t taken = reader_.read_body(bytes);
-    if (!skipping_) {
-        (void)to_backend.add(bytes.substr(0, taken));
-        if (const std::uint64_t late = reader_.take_late_bytes(); late > 0) {
-            const auto bytes_late = static_cast<std::int64_t>(late + late / 4);
-            shared_.context.guard.charge(bytes_late);
-            if (!shared_.ledger.charge_last(bytes_late)) {
-                shared_.context.guard.settle(bytes_late, 0);
-            }
-        }
-        if (reader_.body_malformed()) {
-            become_pipe(metrics::OpaqueReason::unreadable_request);
+    if (skipping_) {
+        progress.skip(taken);
+        return reader_.body_malformed() ? Stop::broken : Stop::all_taken;
+    }
+    progress.at += taken;
+    if (const std::uint64_t late = reader_.take_late_bytes(); late > 0) {
+        const auto bytes_late = static_cast<std::int64_t>(late + late / 4);
+        shared_.context.guard.charge(bytes_late);
+        if (!shared_.ledger.charge_last(bytes_late)) {
+            shared_.context.guard.settle(bytes_late, 0);
         }
     }
-    return taken;
+    if (reader_.body_malformed()) {
+        become_pipe(metrics::OpaqueReason::unreadable_request);
+    }
+    return Stop::all_taken;
 }
 
 const resp::CommandInfo& RequestLane::identify() const noexcept {
-    const resp::CommandTable& table = *shared_.context.commands;
-    const resp::CommandInfo* command = table.find(reader_.argument(0));
+    resp::CommandLookup& commands = shared_.context.commands;
+    const resp::CommandInfo* command = commands.find(reader_.argument(0));
     if (command == nullptr) {
         return unknown_command();
     }
     if (command->has_subcommands && reader_.arguments_announced() > 1) {
-        if (const auto* sub = table.find_sub(*command, reader_.argument(1)); sub != nullptr) {
+        const auto* sub = commands.table().find_sub(*command, reader_.argument(1));
+        if (sub != nullptr) {
             return *sub;
         }
     }
     return *command;
+}
+
+inline void RequestLane::count(const resp::CommandInfo& command, CommandVerdict verdict) noexcept {
+    shared_.context.metrics.commands[metrics::class_of(command.growth)][verdict].add();
+}
+
+inline void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& cost) {
+    if (command.effect == resp::Effect::none && command.replies == resp::Replies::one &&
+        shared_.state.plain()) [[likely]] {
+        shared_.ledger.push_plain({
+            .command_class = metrics::class_of(command.growth),
+            .detailed = cost.charge != 0 && push_detail(command),
+            .sent_at = shared_.context.now,
+            .charged = cost.charge,
+            .lasting = cost.lasting,
+        });
+        return;
+    }
+    release_unusual(command, cost);
 }
 
 RequestLane::Route RequestLane::route_command() {
@@ -308,13 +337,10 @@ RequestLane::Route RequestLane::refuse(
     return Route::skip;
 }
 
-void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& cost) {
+// What changes the connection, is answered otherwise than by one reply, or comes where something
+// such is under way.
+void RequestLane::release_unusual(const resp::CommandInfo& command, const policy::Cost& cost) {
     ConnectionState& state = shared_.state;
-    if (command.effect == resp::Effect::none && command.replies == resp::Replies::one &&
-        state.plain()) [[likely]] {
-        expect_reply(command, cost);
-        return;
-    }
     policy::Cost charged = cost;
     if (state.in_multi() && command.effect == resp::Effect::none) {
         // What is queued is held in memory now and grows the data only when EXEC runs it.
@@ -349,16 +375,6 @@ void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& 
         }
     }
     state.next(command.effect == resp::Effect::one_shot);
-}
-
-void RequestLane::expect_reply(const resp::CommandInfo& command, const policy::Cost& cost) {
-    LedgerRun run;
-    run.command_class = metrics::class_of(command.growth);
-    run.sent_at = shared_.context.now;
-    run.charged = cost.charge;
-    run.lasting = cost.lasting;
-    run.detailed = cost.charge != 0 && push_detail(command);
-    shared_.ledger.push(run);
 }
 
 // Commands with another number of replies than one. False when none may be counted on.
@@ -442,7 +458,11 @@ std::string_view RequestLane::first_key(const resp::CommandInfo& command) const 
 }
 
 bool RequestLane::push_detail(const resp::CommandInfo& command) {
-    CommandDetail detail;
+    CommandDetail* const place = shared_.ledger.push_detail();
+    if (place == nullptr) {
+        return false;
+    }
+    CommandDetail& detail = *place;
     detail.command = command.id;
     detail.in_multi = shared_.state.in_multi();
     const auto clamp = [](std::uint64_t bytes) {
@@ -453,8 +473,8 @@ bool RequestLane::push_detail(const resp::CommandInfo& command) {
     // Nearly all commands that grow memory have their first key in front.
     const std::string_view key = command.keys.first == 1 ? reader_.argument(1) : first_key(command);
     detail.key_size = static_cast<std::uint8_t>(std::min(key.size(), CommandDetail::key_bytes_max));
-    std::copy_n(key.begin(), detail.key_size, detail.key.begin());
-    return shared_.ledger.push_detail(detail);
+    std::memcpy(detail.key.data(), key.data(), detail.key_size);
+    return true;
 }
 
 void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t bytes) {
@@ -476,10 +496,6 @@ void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t byt
         !sets_ttl(command, reader_),
         context.now
     );
-}
-
-void RequestLane::count(const resp::CommandInfo& command, CommandVerdict verdict) noexcept {
-    shared_.context.metrics.commands[metrics::class_of(command.growth)][verdict].add();
 }
 
 }  // namespace spillway::core

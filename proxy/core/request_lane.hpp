@@ -66,7 +66,26 @@ class RequestLane {
     // What becomes of the command whose head was read.
     enum class Route : std::uint8_t { pass, skip, replace, hold };
 
-    [[nodiscard]] std::size_t take_body(std::string_view bytes, Output& to_backend);
+    // How far a window has been taken. What was released and lies side by side goes out as one
+    // piece.
+    struct Progress {
+        std::string_view window;
+        Output& output;
+        std::size_t at = 0;
+        std::size_t released_from = 0;  // [released_from, at) is still to be added to the output
+
+        void release() noexcept {
+            (void)output.add(window.substr(released_from, at - released_from));
+            released_from = at;
+        }
+        void skip(std::size_t bytes) noexcept {
+            release();
+            released_from = at += bytes;
+        }
+    };
+
+    [[nodiscard]] Stop take_commands(Progress& progress);
+    [[nodiscard]] Stop take_body(std::string_view bytes, Progress& progress);
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);
     [[nodiscard]] Route refuse(
@@ -76,7 +95,9 @@ class RequestLane {
         std::string_view rule
     );
     void release(const resp::CommandInfo& command, const policy::Cost& cost);
-    void expect_reply(const resp::CommandInfo& command, const policy::Cost& cost);
+    [[gnu::noinline]] void release_unusual(
+        const resp::CommandInfo& command, const policy::Cost& cost
+    );
     [[nodiscard]] bool expect_unusual(
         const resp::CommandInfo& command, bool in_multi, LedgerRun& run
     );

@@ -24,7 +24,7 @@ struct ShardContext {
         : guard(pool, cells, settings) {}
 
     policy::Nanos now = 0;  // of this pass
-    std::shared_ptr<const resp::CommandTable> commands;
+    resp::CommandLookup commands;
     std::shared_ptr<const policy::Rules> rules;
     policy::Guard guard;
     std::string policy_name = "unknown";

@@ -35,7 +35,6 @@ Shard::Shard(
       buffer_(new char[stash_bytes_max + read_bytes]),
       poller_(io_, &Shard::batch_ended, this),
       tick_(io_.get_executor()) {
-    context_.commands = std::make_shared<const resp::CommandTable>();
     context_.rules = settings_->rules;
     context_.annotate_replies = settings_->annotate_replies;
     context_.now = monotonic_now();
@@ -303,7 +302,7 @@ void Shard::publish(BackendSnapshot snapshot) {
 
 void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands) {
     boost::asio::post(io_, [this, commands = std::move(commands)]() mutable {
-        context_.commands = std::move(commands);
+        context_.commands = resp::CommandLookup(std::move(commands));
     });
 }
 

@@ -19,7 +19,6 @@ class Dialogue {
         : piece_(piece) {
         settings_.mode = mode;
         context_ = std::make_unique<ShardContext>(pool_, cells_, settings_);
-        context_->commands = std::make_shared<const resp::CommandTable>();
         context_->rules = std::make_shared<const policy::Rules>();
         context_->now = policy::second;
         context_->policy_name = "noeviction";

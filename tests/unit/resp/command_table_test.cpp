@@ -81,6 +81,26 @@ TEST(CommandTable, FindsEveryNameInEveryLetterCase) {
     }
 }
 
+TEST(CommandLookup, FindsWhatTheTableFindsTheFirstTimeAndAgain) {
+    CommandLookup lookup;
+    std::vector<std::string> names = {"", "GEX", "g", "zzzzzzz", "zzzzzzzz", "GET\xff"};
+    names.push_back(std::string("GET\0", 4));
+    for (const CommandInfo& command : lookup.table().commands()) {
+        names.emplace_back(command.name());
+        std::string lower(command.name());
+        std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
+            return static_cast<char>(std::tolower(c));
+        });
+        names.push_back(lower);
+    }
+    for (int round = 0; round < 3; ++round) {
+        for (const std::string& name : names) {
+            EXPECT_EQ(lookup.find(name), lookup.table().find(name)) << name;
+            EXPECT_EQ(lookup.find(name), lookup.table().find(name)) << name;
+        }
+    }
+}
+
 TEST(CommandTable, NumbersCommandsFromZeroWithoutGaps) {
     const CommandTable table;
     for (std::size_t i = 0; i < table.count(); ++i) {

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -75,6 +76,31 @@ TEST(ReplyReader, FindsRepliesAtEverySplit) {
          {"reply 108 $", "reply 112 :"}},
         {"an integer longer than any", ":" + std::string(60, '1') + "\r\n", {"reply 63 :"}},
     });
+}
+
+TEST(ReplyReader, SkipsPlainRepliesAndNoOthers) {
+    const auto skipped = [](std::string_view bytes, std::uint64_t count_max) {
+        const auto [count, size] = ReplyReader().skip_plain(bytes, count_max);
+        return std::pair(count, size);
+    };
+    using Skipped = std::pair<std::uint64_t, std::size_t>;
+    const std::string plain = "+OK\r\n$3\r\nabc\r\n:12\r\n$-1\r\n_\r\n,1.5\r\n";
+    EXPECT_EQ(skipped(plain, 100), Skipped(6, plain.size()));
+    EXPECT_EQ(skipped(plain, 2), Skipped(2, 14));
+    EXPECT_EQ(skipped(plain, 0), Skipped(0, 0));
+    for (const std::string_view other :
+         {"-ERR no\r\n",
+          "*1\r\n:1\r\n",
+          ">1\r\n:1\r\n",
+          "%0\r\n",
+          "!3\r\nabc\r\n",
+          "$3\r\nab",
+          "+O",
+          "$3\rXabc\r\n",
+          "+a\rb\r\n",
+          "?\r\n"}) {
+        EXPECT_EQ(skipped(plain + std::string(other), 100), Skipped(6, plain.size())) << other;
+    }
 }
 
 TEST(ReplyReader, CountsElementsWhateverTheNesting) {

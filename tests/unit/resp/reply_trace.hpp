@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,12 +30,14 @@ class ReplyTrace {
         std::string_view rest(place.data(), place.size());
         int idle_steps = 0;
         while (!rest.empty() && !lost_ && idle_steps < 2) {
+            foretell(rest);
             const ReplyReader::Step step = reader_.read(rest);
             expect(step.consumed <= rest.size(), "no more is consumed than there is");
             idle_steps = step.consumed == 0 ? idle_steps + 1 : 0;
             taken_ += step.consumed;
             rest.remove_prefix(std::min(step.consumed, rest.size()));
             note(step.event);
+            check_foretold(step.event);
             if (step.event == ReplyEvent::need_more) {
                 expect(rest.empty(), "need_more takes all bytes");
                 break;
@@ -54,6 +57,31 @@ class ReplyTrace {
     [[nodiscard]] const std::string& broken_promise() const { return broken_promise_; }
 
   private:
+    // skip_plain() must say what read() then finds, reply by reply.
+    void foretell(std::string_view rest) {
+        if (plain_left_ > 0 || !reader_.at_boundary()) {
+            return;
+        }
+        const auto [count, size] = reader_.skip_plain(rest, 1000);
+        expect(
+            size <= rest.size() && (count == 0) == (size == 0), "skip_plain takes what it counts"
+        );
+        plain_left_ = count;
+        plain_end_ = taken_ + size;
+    }
+    void check_foretold(ReplyEvent event) {
+        if (plain_left_ == 0) {
+            return;
+        }
+        --plain_left_;
+        expect(event == ReplyEvent::reply && !reader_.is_error(), "what is skipped is a reply");
+        expect(
+            std::string_view("*%~>|").find(reader_.type()) == std::string_view::npos,
+            "no aggregate is skipped"
+        );
+        expect(plain_left_ > 0 || taken_ == plain_end_, "skip_plain ends where the replies end");
+    }
+
     void note(ReplyEvent event) {
         switch (event) {
             case ReplyEvent::need_more:
@@ -124,6 +152,8 @@ class ReplyTrace {
     std::vector<std::string> lines_;
     std::size_t taken_ = 0;
     std::size_t settled_ = 0;
+    std::uint64_t plain_left_ = 0;  // replies that skip_plain() foretold …
+    std::size_t plain_end_ = 0;     // … and where they end
     std::string broken_promise_;
     bool lost_ = false;
 };
