@@ -25,6 +25,7 @@ constexpr auto stale_step = 250ms;
 constexpr int listen_backlog = 4096;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
+constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
 
 }  // namespace
 
@@ -190,6 +191,14 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                     on_ooms(std::move(events));
                 });
             },
+        .on_opaque =
+            [this](std::vector<core::OpaqueNote> notes) {
+                boost::asio::post(context_, [this, notes = std::move(notes)] {
+                    for (const core::OpaqueNote& note : notes) {
+                        log_opaque(note);
+                    }
+                });
+            },
         .wish_sample =
             [this] {
                 if (sample_wished_.exchange(true, std::memory_order_relaxed)) {
@@ -331,6 +340,32 @@ void ControlPlane::log_guard_state() {
     logged_state_ = state_.state;
     state_was_logged_ = true;
     state_logged_at_ = now;
+}
+
+// One line a reason and interval: the metric counts them all.
+void ControlPlane::log_opaque(const core::OpaqueNote& note) {
+    const policy::Nanos now = net::monotonic_now();
+    policy::Nanos& logged_at = opaque_logged_at_[static_cast<std::size_t>(note.reason)];
+    if (logged_at != 0 && now - logged_at < opaque_log_interval) {
+        return;
+    }
+    logged_at = now;
+    const std::string_view reason =
+        metrics::opaque_reason_names[static_cast<std::size_t>(note.reason)];
+    const bool asked_for = note.reason == metrics::OpaqueReason::monitor ||
+                           note.reason == metrics::OpaqueReason::replication;
+    boost::json::object fields{{"reason", reason}, {"client", note.address}};
+    if (!note.client_name.empty()) {
+        fields["name"] = note.client_name;
+    }
+    if (!note.server_said.empty()) {
+        fields["server_said"] = note.server_said;
+    }
+    logger_.write(log::Note{
+        .level = asked_for ? log::Level::info : log::Level::warn,
+        .message = "a client's connection is only passed on from here, without guard or diagnosis",
+        .fields = std::move(fields),
+    });
 }
 
 void ControlPlane::on_ooms(std::vector<policy::OomEvent> events) {

@@ -14,6 +14,7 @@
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -57,6 +58,7 @@ class ControlPlane {
     void on_commands(std::shared_ptr<const resp::CommandTable> commands);
     void on_ooms(std::vector<policy::OomEvent> events);
     void take(const policy::Meter::Reading& reading);
+    void log_opaque(const core::OpaqueNote& note);
     void set_backend_up(bool up, const std::string& reason);
     void log_guard_state();
     void watch_staleness();
@@ -108,6 +110,7 @@ class ControlPlane {
     policy::GuardState logged_state_ = policy::GuardState::blind;
     bool state_was_logged_ = false;
     policy::Nanos state_logged_at_ = 0;
+    std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
     policy::Nanos started_at_ = 0;
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;

@@ -61,6 +61,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
         case resp::Effect::reset:
             end_multi();
             reply_off_ = false;  // a SKIP still swallows its answer
+            user_ = "default";   // it never fails, so nobody keeps a user's rights behind it
             break;
         case resp::Effect::auth:
             change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default";
@@ -85,6 +86,18 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
     }
     changes_->push_back(std::move(change));
     return true;
+}
+
+const std::string& ConnectionState::name_asked_for() const noexcept {
+    if (changes_) {
+        for (auto change = changes_->rbegin(); change != changes_->rend(); ++change) {
+            if (change->effect == resp::Effect::client_setname ||
+                (change->effect == resp::Effect::hello && !change->name.empty())) {
+                return change->name;
+            }
+        }
+    }
+    return name_;
 }
 
 void ConnectionState::on_client_reply(std::string_view argument) {

@@ -17,6 +17,9 @@ class ConnectionState {
   public:
     // What the client is known as. Cut at 256 bytes each.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    // The name that it has asked for last, whether the server has granted it yet or not. (The user
+    // is only what has been granted: rules may give one user more than another.)
+    [[nodiscard]] const std::string& name_asked_for() const noexcept;
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
     [[nodiscard]] const std::string& library() const noexcept { return library_; }
     [[nodiscard]] std::int32_t db() const noexcept { return db_; }

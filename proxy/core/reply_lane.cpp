@@ -153,10 +153,16 @@ bool ReplyLane::pipe_is_due(std::string_view bytes) {
     return piped_;
 }
 
+// The ledger would only grow from here on. A refusal that has not found its place will never find
+// it: the client would take the next reply for it, so the session must end.
 void ReplyLane::become_pipe(metrics::OpaqueReason reason) {
+    const bool unasked_error =
+        reason == metrics::OpaqueReason::unpaired_reply && reader_.is_error();
+    shared_.become_opaque(reason, unasked_error ? reader_.error_line() : std::string_view());
+    flush_ended();
     piped_ = true;
-    shared_.uncertain = true;
-    shared_.context.metrics.sessions_opaque[reason].add();
+    shared_.replies_piped = true;
+    broken_ = shared_.forget_replies();
 }
 
 // Answers the text to show where the reply is hidden.
@@ -193,12 +199,12 @@ const std::string* ReplyLane::end_reply() {
             return nullptr;
         case Expect::monitor:
         case Expect::replication:
+            end_command(run);
             if (reader_.is_error()) {
                 shared_.uncertain = false;
             } else {
                 become_pipe(metrics::OpaqueReason::monitor);
             }
-            end_command(run);
             return nullptr;
         case Expect::local:
         case Expect::pipe:
@@ -248,6 +254,7 @@ void ReplyLane::end_subscription_frame() {
     if (asked && --frames_left_ == 0) {
         end_command(ledger.front());
     }
+    shared_.subscribed = subscriptions_.any();
 }
 
 std::int64_t ReplyLane::Subscriptions::of(resp::SubscriptionKind kind) const noexcept {
@@ -284,13 +291,18 @@ void ReplyLane::end_command(LedgerRun& run) {
         shared_.ledger.pop_details(1);
     }
     frames_left_ = 0;
+    if (run.expect == Expect::subscription) {
+        --shared_.subscribes_under_way;
+    }
     if (run.has_effect) {
         if (!failed && run.effect == resp::Effect::hello) {
             resp3_ = reader_.type() == '%';
         }
+        shared_.resp3_confirmed = resp3_;
         if (!failed && run.effect == resp::Effect::reset) {
             subscriptions_ = {};
-            resp3_ = false;
+            shared_.subscribed = false;
+            resp3_ = shared_.resp3_confirmed = false;
         }
         shared_.state.settle_effect(!failed);
     }

@@ -26,6 +26,8 @@ class ReplyLane {
 
     // Bytes only pass: nothing is paired any more.
     [[nodiscard]] bool piped() const noexcept { return piped_; }
+    // A reply of ours has lost its place: the session must end.
+    [[nodiscard]] bool broken() const noexcept { return broken_; }
     // The client is in the middle of a reply: an error of ours would land inside it.
     [[nodiscard]] bool at_boundary() const noexcept { return reader_.at_boundary(); }
     // What is still to come of the bulk that is being passed; 0 outside of one.
@@ -61,6 +63,7 @@ class ReplyLane {
     std::int64_t frames_left_ = 0;  // of the subscription in front, once its first frame came
     bool hidden_ = false;           // the reply being read is replaced by ours
     bool piped_ = false;
+    bool broken_ = false;
     bool resp3_ = false;     // as far as HELLO's answers and pushes have shown
     bool oom_seen_ = false;  // in the reply being read
     // Commands of the front run that ended and are not yet taken from the ledger.

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace spillway::core {
 namespace {
@@ -66,6 +67,28 @@ bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head)
 
 }  // namespace
 
+void SessionShared::become_opaque(metrics::OpaqueReason reason, std::string_view server_said) {
+    uncertain = true;
+    if (std::exchange(opaque, true)) {
+        return;
+    }
+    context.metrics.sessions_opaque[reason].add();
+    if (context.opaque_notes.size() < ShardContext::opaque_notes_max) {
+        context.opaque_notes.push_back({reason, address, state.name(), std::string(server_said)});
+    }
+}
+
+bool SessionShared::forget_replies() {
+    bool owed = false;
+    while (!ledger.empty()) {
+        const LedgerRun& run = ledger.front();
+        owed = owed || run.text != nullptr;
+        context.guard.settle(run.charged, run.lasting);
+        ledger.pop(run.count);
+    }
+    return owed;
+}
+
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
     Progress progress{window, to_backend};
     const Stop stop = take_commands(progress);
@@ -76,7 +99,8 @@ RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend)
 RequestLane::Stop RequestLane::take_commands(Progress& progress) {
     while (progress.at < progress.window.size()) {
         const std::string_view rest = progress.window.substr(progress.at);
-        if (piped_) {
+        if (piped_ || (shared_.replies_piped && !(reader_.in_body() && skipping_))) {
+            end_hold();
             progress.at += rest.size();
             return Stop::all_taken;
         }
@@ -355,6 +379,9 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
     if (command.replies == resp::Replies::client_reply) {
         state.on_client_reply(reader_.argument(2));
     }
+    if (command.effect == resp::Effect::hello) {
+        shared_.resp3_confirmed = false;  // until it is answered
+    }
     const bool was_in_multi = state.in_multi();
     LedgerRun run;
     run.has_effect = state.on_effect(command.effect, reader_);
@@ -383,7 +410,8 @@ bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi
         case resp::Replies::one:
             return true;
         case resp::Replies::client_reply:
-            if (!in_multi) {
+            // A RESP2 subscriber is refused it, with an error, whatever it asks for.
+            if (!in_multi && (!shared_.maybe_subscribed() || shared_.resp3_confirmed)) {
                 return true;
             }
             break;
@@ -394,7 +422,11 @@ bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi
             }
             if (shared_.state.reply_suppressed()) {
                 shared_.unasked_frames = true;
+                shared_.subscribed = true;
                 return false;
+            }
+            if (command.replies == resp::Replies::subscribe) {
+                ++shared_.subscribes_under_way;
             }
             run.expect = command.replies == resp::Replies::subscribe ? Expect::subscription
                                                                      : Expect::unsubscription;
@@ -408,16 +440,15 @@ bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi
             shared_.uncertain = true;
             return true;
     }
-    // EXEC will answer with more or fewer elements than it announces: nothing behind it can be
-    // paired.
+    // How many replies come is not known (EXEC may answer with more or fewer elements than it
+    // announces): nothing behind it can be paired.
     become_pipe(metrics::OpaqueReason::unknown_replies);
     return false;
 }
 
 void RequestLane::become_pipe(metrics::OpaqueReason reason) {
     piped_ = true;
-    shared_.uncertain = true;
-    shared_.context.metrics.sessions_opaque[reason].add();
+    shared_.become_opaque(reason);
     LedgerRun run;
     run.expect = Expect::pipe;
     shared_.ledger.push(run);
@@ -443,7 +474,7 @@ const policy::Rule* RequestLane::rule_for(const resp::CommandInfo& command) cons
         }
         return false;
     };
-    return rules.match(command, {shared_.state.name(), shared_.state.user()}, any_key);
+    return rules.match(command, {shared_.state.name_asked_for(), shared_.state.user()}, any_key);
 }
 
 std::string_view RequestLane::first_key(const resp::CommandInfo& command) const {

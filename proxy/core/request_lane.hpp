@@ -26,11 +26,25 @@ struct SessionShared {
     std::string address;  // of the client, as records show it
     bool uncertain =
         false;  // a command is under way after which nothing may be paired: no local replies
+    bool opaque = false;         // one of the lanes only passes bytes, or will from some point on
+    bool replies_piped = false;  // replies are paired no more: nothing may be expected of them
+    // Whether the server will take the next command as a subscriber's; and whether RESP3, where a
+    // subscriber may say anything, is known to be spoken.
+    bool subscribed = false;
+    std::uint32_t subscribes_under_way = 0;
+    bool resp3_confirmed = false;
+    [[nodiscard]] bool maybe_subscribed() const noexcept {
+        return subscribed || subscribes_under_way > 0;
+    }
     bool unasked_frames = false;  // a SUBSCRIBE went out whose confirmations were not counted on
 
     [[nodiscard]] SessionFacts facts() const {
         return {address, state.name(), state.user(), state.library(), state.db()};
     }
+    void become_opaque(metrics::OpaqueReason reason, std::string_view server_said = {});
+    // Nothing will come of what is under way: it counts as answered. True when a reply of our own
+    // was still owed to the client.
+    bool forget_replies();
 };
 
 class RequestLane {

@@ -6,11 +6,7 @@ namespace spillway::core {
 
 Session::~Session() {
     requests_.end_hold();
-    while (!shared_.ledger.empty()) {
-        LedgerRun& run = shared_.ledger.front();
-        shared_.context.guard.settle(run.charged, run.lasting);
-        shared_.ledger.pop(run.count);
-    }
+    (void)shared_.forget_replies();
 }
 
 }  // namespace spillway::core

@@ -45,6 +45,8 @@ class Session {
     // Nothing was asked that has not been answered in full.
     [[nodiscard]] bool idle() noexcept { return shared_.ledger.empty() && replies_.at_boundary(); }
     [[nodiscard]] bool quitting() const noexcept { return shared_.state.quitting(); }
+    // See ReplyLane::broken.
+    [[nodiscard]] bool broken() const noexcept { return replies_.broken(); }
     // An error of ours may be shown now without landing inside a reply.
     [[nodiscard]] bool may_speak() const noexcept {
         return replies_.at_boundary() && !replies_.piped();

@@ -13,8 +13,17 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace spillway::core {
+
+// A session from which on bytes only pass, for the log.
+struct OpaqueNote {
+    metrics::OpaqueReason reason{};
+    std::string address;
+    std::string client_name;
+    std::string server_said;  // an error that nobody had asked for; else empty
+};
 
 // One thread's; plain data, set up and refreshed by the shard that owns it.
 struct ShardContext {
@@ -30,6 +39,8 @@ struct ShardContext {
     std::string policy_name = "unknown";
     RefusalTexts refusals;
     OomReporter ooms;
+    static constexpr std::size_t opaque_notes_max = 8;  // those beyond are only counted
+    std::vector<OpaqueNote> opaque_notes;               // since the shard last took them
     policy::GrowthLedger growth;
     bool growth_dirty = false;  // since it was last shown to the control side
     std::int64_t growth_sample_left =

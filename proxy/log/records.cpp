@@ -176,7 +176,10 @@ Line line_of(const BackendDown& record) {
 
 Line line_of(const GuardStateChanged& record) {
     const std::string_view to = name_of(record.state.state);
-    std::string message = std::string(name_of(record.from)) + " -> " + std::string(to);
+    std::string message(to);
+    if (record.from != record.state.state) {
+        message = std::string(name_of(record.from)) + " -> " + message;
+    }
     if (!record.state.reason.empty()) {
         message += ": " + record.state.reason;
     }

@@ -132,7 +132,8 @@ constexpr std::array rows = {
     Metric{
         "command_seconds",
         histogram,
-        "Time from reading a command to the end of its reply, holding included.",
+        "Time from sending a command on to the end of its reply; what it was held before is in "
+        "hold_seconds.",
         by_class,
         HistogramFromShards{[](const ShardMetrics& shard, std::size_t first) -> const Histogram& {
             return shard.command_seconds.at_index(first);

@@ -113,11 +113,12 @@ enum class ClosedReason : std::uint8_t {
     backend_error,   // reading from or writing to the backend failed
     ledger_full,     // more commands without a reply than the hard cap allows
     spool_overflow,  // the client read too slowly for its spool
+    pairing_lost,    // a refusal has lost its place among replies that cannot be followed
     drain_timeout,   // the proxy stops and the client did not finish in time
     stopping,        // the proxy stops and nothing was outstanding
 };
 
-inline constexpr std::array<std::string_view, 10> closed_reason_names = {
+inline constexpr std::array<std::string_view, 11> closed_reason_names = {
     "client_closed",
     "client_error",
     "quit",
@@ -126,6 +127,7 @@ inline constexpr std::array<std::string_view, 10> closed_reason_names = {
     "backend_error",
     "ledger_full",
     "spool_overflow",
+    "pairing_lost",
     "drain_timeout",
     "stopping",
 };

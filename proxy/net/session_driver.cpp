@@ -401,6 +401,9 @@ void SessionDriver::read_backend_once() {
         taken += session_.backend_bytes(bytes.substr(taken), output);
         send_to_client(output);
     }
+    if (session_.broken() && phase_ == Phase::relaying) {
+        return begin_closing(ClosedReason::pairing_lost);
+    }
     if (phase_ == Phase::relaying) {
         show_local_replies();
     }

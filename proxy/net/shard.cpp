@@ -145,6 +145,9 @@ void Shard::end_batch() {
     if (!context_.ooms.empty()) {
         report_ooms();
     }
+    if (!context_.opaque_notes.empty()) {
+        hooks_.on_opaque(std::exchange(context_.opaque_notes, {}));
+    }
     report_growth(growth_interval);
     if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) {
         arm_tick();

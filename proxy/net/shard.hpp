@@ -59,6 +59,7 @@ struct ClientRow {
 // Called on the shard's thread.
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
+    std::function<void(std::vector<core::OpaqueNote>)> on_opaque;
     std::function<void()> wish_sample;
     std::function<void(const policy::GrowthLedger&)>
         on_growth;  // once a second, more often in a storm of OOM

@@ -190,6 +190,61 @@ TEST_P(SessionDialogue, BecomesAPipeWhereNothingCanBePaired) {
     );
 }
 
+TEST_P(SessionDialogue, ForgetsWhatItExpectedOnceRepliesCannotBeFollowed) {
+    dialogue.client(command("SET a 1") + command("GET a"));
+    EXPECT_EQ(dialogue.backend("?\r\n"), "?\r\n");
+    EXPECT_FALSE(dialogue.session().broken()) << "nothing of ours is owed";
+    dialogue.close_the_gate();
+    for (int i = 0; i < 10; ++i) {
+        const std::string line = i % 2 == 0 ? command("SET a 1") : command("GET a");
+        EXPECT_EQ(dialogue.client(line), line);
+    }
+    EXPECT_TRUE(dialogue.session().shared().ledger.empty()) << "it would grow without end";
+    dialogue.context().guard.flush();
+    EXPECT_EQ(dialogue.cells().answered.load(), dialogue.cells().spent.load());
+    ASSERT_EQ(dialogue.context().opaque_notes.size(), 1U);
+    EXPECT_EQ(dialogue.context().opaque_notes[0].reason, metrics::OpaqueReason::unreadable_reply);
+}
+
+TEST_P(SessionDialogue, EndsWhereARefusalHasLostItsPlace) {
+    dialogue.client(command("GET a"));
+    dialogue.close_the_gate();
+    EXPECT_EQ(dialogue.client(command("SET a 1")), "");
+    dialogue.backend("?\r\n");
+    EXPECT_TRUE(dialogue.session().broken());
+}
+
+TEST_P(SessionDialogue, TellsWhatTheServerSaidUnasked) {
+    const std::string full = "-ERR max number of clients reached\r\n";
+    EXPECT_EQ(dialogue.backend(full), full);
+    ASSERT_EQ(dialogue.context().opaque_notes.size(), 1U);
+    EXPECT_EQ(dialogue.context().opaque_notes[0].server_said, "ERR max number of clients reached");
+}
+
+// Redis refuses CLIENT REPLY to a RESP2 subscriber, so neither OFF nor SKIP is in force there.
+TEST_P(SessionDialogue, ExpectsNoSilenceOfASubscriber) {
+    dialogue.client(command("SUBSCRIBE c"));
+    dialogue.backend("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    dialogue.close_the_gate();
+    const std::string both = command("CLIENT REPLY SKIP") + command("SET a 1");
+    EXPECT_EQ(dialogue.client(both), both);
+    const std::string errors = "-ERR Can't execute 'client|reply'\r\n-ERR Can't execute 'set'\r\n";
+    EXPECT_EQ(dialogue.backend(errors), errors);
+}
+
+TEST_P(SessionDialogue, SilencesAFormerOrRespThreeSubscriber) {
+    dialogue.client(command("HELLO 3"));
+    dialogue.backend("%1\r\n$5\r\nproto\r\n:3\r\n");
+    dialogue.client(command("SUBSCRIBE c"));
+    dialogue.backend(">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    dialogue.client(command("CLIENT REPLY SKIP") + command("GET a"));
+    dialogue.client(command("UNSUBSCRIBE") + command("HELLO 2"));
+    dialogue.backend(">3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n*2\r\n$5\r\nproto\r\n:2\r\n");
+    dialogue.client(command("CLIENT REPLY SKIP") + command("GET a"));
+    EXPECT_TRUE(dialogue.session().idle());
+    EXPECT_FALSE(dialogue.session().shared().opaque);
+}
+
 TEST_P(SessionDialogue, PassesGarbageOnToTheServerThatAnswersIt) {
     const std::string garbage = command("PING") + "*x\r\n$$$" + command("SET a 1");
     EXPECT_EQ(dialogue.client(garbage), garbage);
