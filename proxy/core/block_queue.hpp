@@ -15,8 +15,8 @@ namespace spillway::core {
 // Blocks of one size, kept for the next queue that needs one. One thread.
 class BlockPool {
   public:
-    static constexpr std::size_t block_bytes = 2048;
-    static constexpr std::size_t kept_max = 1024;
+    static constexpr std::size_t block_bytes = 512;
+    static constexpr std::size_t kept_max = 4096;
 
     struct alignas(std::max_align_t) Block {
         Block* next = nullptr;

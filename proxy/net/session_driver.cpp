@@ -24,6 +24,9 @@ constexpr int reads_max = 4;
 constexpr std::size_t paced_bytes_max = 256 * 1024;
 constexpr core::Nanos linger_max = policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
+// A connection request that a busy backend's full queue dropped would be sent again by the kernel
+// after a second: within the time for connecting, we ask this often ourselves.
+constexpr core::Nanos dials_per_timeout = 4;
 // A stash above this gives its memory back once it is empty.
 constexpr std::size_t stash_kept_bytes_max = 512;
 
@@ -58,6 +61,7 @@ void SessionDriver::start() {
 
 void SessionDriver::dial_next() {
     int error = EHOSTUNREACH;
+    redial_at_ = shard_.context().now + shard_.settings().connect_timeout / dials_per_timeout;
     while (endpoint_ < shard_.endpoints().size()) {
         Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
         error = dialled.error;
@@ -521,7 +525,17 @@ void SessionDriver::tick() {
         }
         return;
     }
-    if (deadline_ == 0 || shard_.context().now < deadline_) {
+    if (deadline_ == 0) {
+        return;
+    }
+    if (shard_.context().now < deadline_) {
+        if (phase_ == Phase::connecting && shard_.context().now >= redial_at_) {
+            backend_.fd.reset();
+            if (endpoint_ >= shard_.endpoints().size()) {
+                endpoint_ = 0;
+            }
+            dial_next();
+        }
         return;
     }
     if (phase_ == Phase::connecting) {

@@ -104,6 +104,7 @@ class SessionDriver {
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
     core::Nanos deadline_ = 0;
+    core::Nanos redial_at_ = 0;  // while connecting
     std::uint8_t endpoint_ = 0;  // which of the backend's addresses is tried
     Phase phase_ = Phase::connecting;
     bool draining_ = false;

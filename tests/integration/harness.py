@@ -225,7 +225,7 @@ class RedisServer(Process):
 class Spillway(Process):
     """The proxy with a configuration file of its own. `backend` is anything with a url, or a URL."""
 
-    def __init__(self, backend, binary=None, env=None, ready=True, flags=(), **sections):
+    def __init__(self, backend, /, binary=None, env=None, ready=True, flags=(), **sections):
         super().__init__()
         self.port, self.admin_port = free_port(), free_port()
         self.endpoint = ("127.0.0.1", self.port)
