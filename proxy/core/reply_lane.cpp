@@ -102,7 +102,20 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
     }
     show_until(at);
     flush_ended();
+    note_reply_size(at);
     return at;
+}
+
+// A bulk comes in many reads and a small reply shares one with others: what is noted is the average
+// over the reads since a reply ended last, and it fades slowly.
+void ReplyLane::note_reply_size(std::size_t bytes) noexcept {
+    sized_bytes_ += bytes;
+    if (sized_replies_ == 0) {
+        return;
+    }
+    std::uint64_t& recent = shared_.recent_reply_bytes;
+    recent = std::max(sized_bytes_ / sized_replies_, recent - recent / 16);
+    sized_bytes_ = sized_replies_ = 0;
 }
 
 // Passes replies that need no look, since nothing but their number matters: those of commands that
@@ -334,6 +347,7 @@ void ReplyLane::flush_ended() {
     }
     const auto waited = static_cast<std::uint64_t>(std::max<Nanos>(context.now - run.sent_at, 0));
     context.metrics.command_seconds[run.command_class].observe(waited, ended_);
+    sized_replies_ += ended_;
     shared_.ledger.pop(ended_);
     ended_ = ended_well_ = ended_failed_ = 0;
 }

@@ -50,6 +50,7 @@ class ReplyLane {
     void end_subscription_frame();
     void end_command(LedgerRun& run);
     void flush_ended();
+    void note_reply_size(std::size_t bytes) noexcept;
     void look_at_error(policy::ErrorPlace place);
     [[nodiscard]] policy::ErrorPlace nested_place() noexcept;
     [[nodiscard]] bool is_asynchronous() const noexcept;
@@ -70,6 +71,9 @@ class ReplyLane {
     std::uint64_t ended_ = 0;
     std::uint64_t ended_well_ = 0;
     std::uint64_t ended_failed_ = 0;
+    // Since the size of replies was noted last: what came, and how many replies ended.
+    std::uint64_t sized_bytes_ = 0;
+    std::uint64_t sized_replies_ = 0;
 };
 
 }  // namespace spillway::core

@@ -72,6 +72,7 @@ class ReplyLedger {
     explicit ReplyLedger(BlockPool& pool) noexcept : runs_(pool), details_(pool) {}
 
     void push(const LedgerRun& run) {
+        under_way_ += awaited(run) ? run.count : 0;
         if (!runs_.empty() && merges(runs_.back(), run)) {
             LedgerRun& last = runs_.back();
             last.count += run.count;
@@ -97,6 +98,7 @@ class ReplyLedger {
                 last.sent_at == plain.sent_at && last.detailed == plain.detailed &&
                 !last.has_effect && !last.in_exec) {
                 ++last.count;
+                ++under_way_;
                 last.charged += plain.charged;
                 last.lasting += plain.lasting;
                 return;
@@ -119,6 +121,8 @@ class ReplyLedger {
     }
 
     [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
+    // Commands that the backend is still to answer.
+    [[nodiscard]] std::uint64_t under_way() const noexcept { return under_way_; }
     [[nodiscard]] bool full() const noexcept { return runs_.size() >= runs_max; }
     [[nodiscard]] LedgerRun& front() noexcept { return runs_.front(); }
     [[nodiscard]] CommandDetail& front_detail() noexcept { return details_.front(); }
@@ -126,6 +130,7 @@ class ReplyLedger {
     // Ends `count` commands of the front run, at most as many as it has.
     void pop(std::uint64_t count) {
         LedgerRun& run = runs_.front();
+        under_way_ -= awaited(run) ? count : 0;
         run.count -= count;
         if (run.count == 0) {
             runs_.pop(1);
@@ -143,6 +148,9 @@ class ReplyLedger {
         run.lasting = plain.lasting;
         push(run);
     }
+    [[nodiscard]] static bool awaited(const LedgerRun& run) noexcept {
+        return run.expect != Expect::local && run.expect != Expect::pipe;
+    }
     [[nodiscard]] bool merges(const LedgerRun& last, const LedgerRun& run) const noexcept {
         if (last.expect != run.expect || last.has_effect || run.has_effect || last.in_exec ||
             run.in_exec) {
@@ -158,6 +166,7 @@ class ReplyLedger {
                (last.command_class == run.command_class && last.sent_at == run.sent_at);
     }
 
+    std::uint64_t under_way_ = 0;
     BlockQueue<LedgerRun> runs_;
     BlockQueue<CommandDetail> details_;
 };

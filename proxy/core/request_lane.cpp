@@ -92,6 +92,7 @@ bool SessionShared::forget_replies() {
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
     Progress progress{window, to_backend};
     const Stop stop = take_commands(progress);
+    awaits_replies_ = stop == Stop::flight;
     progress.release();
     return {stop, progress.at};
 }
@@ -130,6 +131,11 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
         if (!progress.output.has_place_for(poison_command.size())) {
             reader_.rewind();
             return Stop::output_full;
+        }
+        if (!shared_.uncertain &&
+            !shared_.context.flight.takes(shared_.ledger.under_way(), shared_.recent_reply_bytes)) {
+            reader_.rewind();
+            return Stop::flight;
         }
         const Route route = route_command();
         if (route == Route::hold) {

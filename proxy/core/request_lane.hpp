@@ -24,6 +24,8 @@ struct SessionShared {
     ConnectionState state;
     std::uint64_t id;
     std::string address;  // of the client, as records show it
+    std::uint64_t recent_reply_bytes =
+        0;  // the largest of late, on average of a read; 0 = none seen
     bool uncertain =
         false;  // a command is under way after which nothing may be paired: no local replies
     bool opaque = false;         // one of the lanes only passes bytes, or will from some point on
@@ -54,6 +56,7 @@ class RequestLane {
     enum class Stop : std::uint8_t {
         all_taken,    // every byte was released or skipped
         need_more,    // a head has not come in full: offer the rest again with more behind it
+        flight,       // enough replies are under way: offer the rest again when some have come
         held,         // the first command of the rest waits for credit or time
         output_full,  // flush, and go on with the rest
         ledger_full,  // more commands await a reply than can be remembered: the session must end
@@ -71,6 +74,8 @@ class RequestLane {
     [[nodiscard]] Nanos hold_until() const noexcept {
         return held_ ? waiting_.since + shared_.context.guard.hold_max() : 0;
     }
+    // The first command of the rest waits until replies have come.
+    [[nodiscard]] bool awaits_replies() const noexcept { return awaits_replies_; }
     // From here on bytes only pass.
     [[nodiscard]] bool piped() const noexcept { return piped_; }
     // Ends a hold without a verdict.
@@ -129,6 +134,7 @@ class RequestLane {
     policy::Waiting waiting_;
     Nanos held_since_ = 0;  // of the command that is held
     bool held_ = false;
+    bool awaits_replies_ = false;
     bool skipping_ = false;  // the body of a refused command
     bool piped_ = false;
 };

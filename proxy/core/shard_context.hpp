@@ -2,6 +2,7 @@
 // report.
 #pragma once
 
+#include "policy/flight.hpp"
 #include "policy/growth_ledger.hpp"
 #include "policy/guard.hpp"
 #include "policy/rules.hpp"
@@ -36,6 +37,7 @@ struct ShardContext {
     resp::CommandLookup commands;
     std::shared_ptr<const policy::Rules> rules;
     policy::Guard guard;
+    policy::Flight flight;  // as the guard's newest view allows
     std::string policy_name = "unknown";
     RefusalTexts refusals;
     OomReporter ooms;

@@ -23,6 +23,8 @@ constexpr int reads_max = 4;
 // hand.
 constexpr std::size_t paced_bytes_max = 256 * 1024;
 constexpr core::Nanos linger_max = policy::second;
+// A client that lags behind its replies but has read some within this time is waited for.
+constexpr core::Nanos lag_patience = policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
 // A connection request that a busy backend's full queue dropped would be sent again by the kernel
 // after a second: within the time for connecting, we ask this often ourselves.
@@ -164,7 +166,21 @@ bool SessionDriver::reads_client() const noexcept {
     if (phase_ == Phase::lingering || phase_ == Phase::closing) {
         return true;
     }
-    return phase_ == Phase::relaying && to_backend_.empty() && !session_.held();
+    return phase_ == Phase::relaying && to_backend_.empty() && !session_.waits() && !client_lags();
+}
+
+// Half of its spool is full, where a full one would cut it: what it asks for next is only sent on
+// when it has read more. One that reads nothing at all is not waited for.
+bool SessionDriver::client_lags() const noexcept {
+    const ShardSettings& settings = shard_.settings();
+    return to_client_.size() > settings.spool_client_bytes_max / 2 && settings.spool_disconnects &&
+           settings.guard.mode == policy::Mode::protect &&
+           shard_.context().now - client_read_at_ < lag_patience;
+}
+
+void SessionDriver::watch_lag() {
+    deadline_ = client_read_at_ + lag_patience;
+    shard_.list_timed(*this);
 }
 
 // A reply that no spool could hold moves at the client's pace. All others are taken off the backend
@@ -191,14 +207,13 @@ bool SessionDriver::reads_backend() {
 }
 
 void SessionDriver::pump_client() {
-    for (int reads = 0; reads < reads_max; ++reads) {
-        if (!reads_client()) {
-            return;
-        }
+    for (int reads = 0; reads < reads_max && reads_client(); ++reads) {
         read_client_once();
     }
     if (reads_client()) {
         shard_.wait_for_turn(*this);
+    } else if (client_.readable && phase_ == Phase::relaying && client_lags()) {
+        watch_lag();
     }
 }
 
@@ -292,6 +307,9 @@ void SessionDriver::resume() {
     if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) {
         return;
     }
+    if (!session_.held() && client_lags()) {
+        return watch_lag();
+    }
     feed_requests(stash_);
     if (phase_ != Phase::relaying) {
         return;
@@ -315,7 +333,7 @@ void SessionDriver::client_ended() {
     if (phase_ != Phase::relaying) {
         return die(closed_reason_);
     }
-    if (session_.held() || !to_backend_.empty()) {
+    if (session_.waits() || !to_backend_.empty()) {
         return;
     }
     finish_writing(backend_.fd.get());
@@ -411,6 +429,19 @@ void SessionDriver::read_backend_once() {
     if (phase_ == Phase::relaying) {
         show_local_replies();
     }
+    if (session_.awaits_replies()) {
+        resume();
+    }
+}
+
+// What has been read of the client first, then more of it.
+void SessionDriver::go_on_with_requests() {
+    if (!stash_.empty() && !session_.held()) {
+        return resume();
+    }
+    if (client_.readable) {
+        pump_client();
+    }
 }
 
 void SessionDriver::send_to_client(core::Output& output) {
@@ -421,6 +452,7 @@ void SessionDriver::send_to_client(core::Output& output) {
             return die(ClosedReason::client_error);
         }
         shard_.context().metrics.bytes[Direction::client_out].add(sent.bytes);
+        client_read_at_ = shard_.context().now;
         std::size_t skip = sent.bytes;
         for (const std::string_view piece : output.pieces()) {
             const std::size_t step = std::min(skip, piece.size());
@@ -456,12 +488,16 @@ void SessionDriver::flush_client() {
         shard_.context().metrics.bytes[Direction::client_out].add(sent.bytes);
         shard_.context().metrics.spool_bytes.sub(static_cast<std::int64_t>(sent.bytes));
         to_client_.consume(sent.bytes);
+        client_read_at_ = shard_.context().now;
     }
     if (phase_ == Phase::closing && to_client_.empty()) {
         return finish_closing();
     }
     if (phase_ == Phase::relaying) {
         pump_backend();
+    }
+    if (phase_ == Phase::relaying && !client_lags()) {
+        go_on_with_requests();
     }
 }
 
@@ -526,6 +562,14 @@ void SessionDriver::tick() {
         return;
     }
     if (deadline_ == 0) {
+        return;
+    }
+    if (phase_ == Phase::relaying) {  // it lagged: see watch_lag
+        if (!client_lags()) {
+            deadline_ = 0;
+            return go_on_with_requests();
+        }
+        deadline_ = client_read_at_ + lag_patience;
         return;
     }
     if (shard_.context().now < deadline_) {

@@ -81,6 +81,9 @@ class SessionDriver {
     void read_backend_once();
     [[nodiscard]] bool reads_client() const noexcept;
     [[nodiscard]] bool reads_backend();
+    [[nodiscard]] bool client_lags() const noexcept;
+    void watch_lag();
+    void go_on_with_requests();
     void feed_requests(std::string_view window);
     void keep(std::string_view window, std::size_t taken);
     void show_local_replies();
@@ -103,6 +106,7 @@ class SessionDriver {
         stash_;  // received and not taken yet: half a head, or what stands behind a held command
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
+    core::Nanos client_read_at_ = 0;  // when the client's socket last took something
     core::Nanos deadline_ = 0;
     core::Nanos redial_at_ = 0;  // while connecting
     std::uint8_t endpoint_ = 0;  // which of the backend's addresses is tried

@@ -291,6 +291,7 @@ void Shard::publish(BackendSnapshot snapshot) {
             .counted = state.counted,
             .evictable = state.evictable,
         });
+        size_flights();
         if (context_.policy_name != state.sample.policy) {
             context_.policy_name = state.sample.policy.empty() ? "unknown" : state.sample.policy;
         }
@@ -301,6 +302,12 @@ void Shard::publish(BackendSnapshot snapshot) {
         }
         end_batch();
     });
+}
+
+void Shard::size_flights() {
+    context_.flight = policy::flight_of(
+        context_.guard.view(), context_.guard.mode(), settings_->spool_client_bytes_max
+    );
 }
 
 void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands) {
@@ -319,6 +326,7 @@ void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
     boost::asio::post(io_, [this, settings = std::move(settings)]() mutable {
         settings_ = std::move(settings);
         context_.guard.change(settings_->guard);
+        size_flights();
         context_.rules = settings_->rules;
         context_.annotate_replies = settings_->annotate_replies;
         touch_clock();

@@ -134,6 +134,7 @@ class Shard {
     void admit(ListenerShare& listener, Fd client, const Endpoint& peer);
     void run_turns();
     void resume_held();
+    void size_flights();
     void arm_tick();
     void tick();
     void report_ooms();

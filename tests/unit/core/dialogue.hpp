@@ -32,7 +32,7 @@ class Dialogue {
             const std::size_t step = piece_ == 0 ? bytes.size() : std::min(piece_, bytes.size());
             stash_.append(bytes.substr(0, step));
             bytes.remove_prefix(step);
-            if (!session_->held()) {
+            if (!session_->waits()) {
                 run_requests();
             }
         }
@@ -46,7 +46,7 @@ class Dialogue {
     }
     // What the client is shown of what the backend sends, and of local replies since the last call.
     std::string backend(std::string_view bytes) {
-        Output output;
+        Output& output = output_;
         while (!bytes.empty()) {
             const std::size_t step = piece_ == 0 ? bytes.size() : std::min(piece_, bytes.size());
             std::string_view part = bytes.substr(0, step);
@@ -57,15 +57,21 @@ class Dialogue {
             }
             add_local();
         }
+        if (session_->awaits_replies()) {
+            run_requests();
+        }
         return std::exchange(shown_, {});
     }
     std::string shown() { return std::exchange(shown_, {}); }
+    // What reached the backend since, without a word from the client: replies made room for it.
+    std::string sent() { return std::exchange(sent_, {}); }
 
     // As if a sample had come: what the guard knows, and the credit that it grants.
     void sample(policy::GuardView view, policy::Grant grant) {
         pool_.freeze();
         pool_.grant(grant);
         context_->guard.publish(view);
+        context_->flight = policy::flight_of(view, settings_.mode, 64 << 20);
     }
     // At the ceiling, growing: normal writes are refused.
     void close_the_gate() {
@@ -100,7 +106,7 @@ class Dialogue {
 
   private:
     void run_requests() {
-        Output output;
+        Output& output = output_;
         RequestLane::Pass pass;
         std::size_t taken = 0;
         do {
@@ -112,7 +118,7 @@ class Dialogue {
         add_local();
     }
     void add_local() {
-        Output output;
+        Output& output = output_;
         while (!session_->local_replies(output)) {
             collect(output, shown_);
         }
@@ -126,6 +132,7 @@ class Dialogue {
     }
 
     std::size_t piece_;
+    Output output_;  // empty between calls
     policy::CreditPool pool_;
     policy::TrafficCells cells_;
     policy::GuardSettings settings_;

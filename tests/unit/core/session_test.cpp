@@ -306,6 +306,57 @@ TEST_P(SessionDialogue, AnnotatesTopLevelOomRepliesOnlyWhenAsked) {
     EXPECT_EQ(dialogue.backend(aborted), aborted);
 }
 
+std::string times(int count, const std::string& text) {
+    std::string all;
+    for (int i = 0; i < count; ++i) {
+        all += text;
+    }
+    return all;
+}
+
+TEST(Session, ReleasesAPipelineInFlightsWhenRoomIsShort) {
+    Dialogue dialogue;
+    dialogue.starve();
+    const std::string get = command("GET a");
+    // A sixteenth of the ceiling is 4 MiB, and a reply nobody has seen is taken for an eighth of
+    // it.
+    EXPECT_EQ(dialogue.client(times(40, get)), times(9, get));
+    const std::string reply = "$1048576\r\n" + std::string(1048576, 'x') + "\r\n";
+    dialogue.backend(reply);
+    EXPECT_EQ(dialogue.sent(), "") << "eight replies of 1 MB are more than that";
+    for (int under_way = 8; under_way > 2; --under_way) {
+        dialogue.backend(reply);
+    }
+    EXPECT_EQ(dialogue.sent(), "") << "two still are";
+    dialogue.backend(reply);
+    EXPECT_EQ(dialogue.sent(), get) << "one is under way, and one may join it";
+    EXPECT_TRUE(dialogue.session().awaits_replies());
+    EXPECT_EQ(dialogue.client(command("PING")), "");
+    dialogue.sample({}, {});  // blind: only the spool bounds them, 16 replies of 1 MB at a time
+    dialogue.backend(reply);
+    EXPECT_EQ(dialogue.sent(), times(15, get));
+    for (int i = 0; i < 40 && dialogue.session().awaits_replies(); ++i) {
+        dialogue.backend(reply);
+    }
+    EXPECT_EQ(dialogue.sent(), times(15, get) + command("PING"));
+    EXPECT_FALSE(dialogue.session().awaits_replies());
+}
+
+TEST_P(SessionDialogue, LetsSmallRepliesFlyTogether) {
+    dialogue.starve();
+    dialogue.client(command("GET a"));
+    dialogue.backend("$2\r\nab\r\n");
+    const std::string pipeline = times(200, command("GET a"));
+    EXPECT_EQ(dialogue.client(pipeline), pipeline);
+}
+
+TEST(Session, ObserveHoldsNoFlightBack) {
+    Dialogue dialogue(policy::Mode::observe);
+    dialogue.starve();
+    const std::string pipeline = times(1000, command("GET a"));
+    EXPECT_EQ(dialogue.client(pipeline), pipeline);
+}
+
 TEST(Session, ObserveRecordsTheVerdictAndPassesEveryByte) {
     Dialogue dialogue(policy::Mode::observe);
     dialogue.close_the_gate();

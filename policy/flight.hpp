@@ -1,0 +1,53 @@
+// How many bytes of replies one client may have under way at once: Redis builds the replies to a
+// whole pipelined batch before it sends any, and what it builds counts against its ceiling.
+#pragma once
+
+#include "policy/guard.hpp"
+#include "policy/modes.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace spillway::policy {
+
+inline constexpr std::int64_t flight_bytes_min = 256 * 1024;
+
+struct Flight {
+    std::uint64_t bytes_max = 0;  // 0 = no bound
+    // What a reply is taken for before any was seen.
+    std::uint64_t unseen_reply_bytes = 0;
+
+    // Whether a command may join those that await their replies. One alone always may.
+    [[nodiscard]] bool takes(std::uint64_t under_way, std::uint64_t recent_reply_bytes)
+        const noexcept {
+        const std::uint64_t each =
+            recent_reply_bytes != 0 ? recent_reply_bytes : unseen_reply_bytes;
+        return bytes_max == 0 || under_way == 0 || under_way * each <= bytes_max;
+    }
+};
+
+// A quarter of the head-room, and never more than a sixteenth of the ceiling: a cache that may
+// evict anything should not have to do it for replies. Nor more than a quarter of the client's
+// spool, with which a client that reads, if slowly, is never cut. Only `protect` holds anything
+// back.
+[[nodiscard]] inline Flight flight_of(
+    const GuardView& view, Mode mode, std::uint64_t spool_bytes_max
+) noexcept {
+    if (mode != Mode::protect) {
+        return {};
+    }
+    Flight flight;
+    flight.bytes_max = std::max<std::uint64_t>(spool_bytes_max / 4, flight_bytes_min);
+    if (view.state > GuardState::blind && view.ceiling > 0) {
+        const std::int64_t headroom = view.ceiling - view.counted + view.evictable;
+        const std::int64_t bytes =
+            std::max(std::min(headroom / 4, view.ceiling / 16), flight_bytes_min);
+        flight.bytes_max = std::min(flight.bytes_max, static_cast<std::uint64_t>(bytes));
+    }
+    if (view.state >= GuardState::paced) {
+        flight.unseen_reply_bytes = flight.bytes_max / 8;
+    }
+    return flight;
+}
+
+}  // namespace spillway::policy

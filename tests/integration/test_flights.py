@@ -1,0 +1,58 @@
+# Redis builds the replies to a whole pipelined batch before it sends any: when room is short, one client's batch
+# is released in flights, so that its replies do not fill the memory that all share.
+import time
+import unittest
+
+from harness import RedisServer, Spillway, until
+from wire import Wire, encode
+
+MB = 1 << 20
+
+
+class Flights(unittest.TestCase):
+    def start(self, mode, **guard):
+        self.redis = self.enterContext(RedisServer(maxmemory="128mb"))
+        self.spillway = self.enterContext(Spillway(self.redis, guard={"mode": mode, **guard}))
+        self.spillway.wait_state("plenty")
+        self.redis.command("SETRANGE", "big", MB - 1, "x")
+        self.wire = self.enterContext(Wire(self.spillway.endpoint))
+        self.assertEqual(len(self.wire.command("GET", "big")), MB)
+        until("its reply gone", lambda: self.redis.used_memory() < 8 * MB)
+
+    def batch(self, count):
+        """Sends GETs in one piece and reads all replies; gives Redis' highest memory since."""
+        before = int(self.redis.info("memory")["used_memory_peak"])
+        self.wire.send(encode("GET", "big") * count)
+        for _ in range(count):
+            self.assertEqual(len(self.wire.reply()), MB)
+        self.assertEqual(self.wire.command("PING"), "PONG")
+        return int(self.redis.info("memory")["used_memory_peak"]) - before
+
+    def test_a_batch_of_large_replies_does_not_fill_redis(self):
+        self.start("protect")
+        self.assertLess(self.batch(100), 24 * MB)
+        self.assertEqual(self.redis.calls("get"), 101)
+
+    def test_observe_changes_nothing(self):
+        self.start("observe")
+        self.assertGreater(self.batch(100), 64 * MB)
+
+    def test_a_client_that_reads_slowly_is_waited_for(self):
+        self.start("protect", spool_client="12mb")
+        self.wire.send(encode("GET", "big") * 100)
+        for _ in range(100):
+            time.sleep(0.004)  # slower than Redis, which needs half a millisecond for each
+            self.assertEqual(len(self.wire.reply()), MB)
+        self.assertEqual(self.spillway.metric("spillway_spool_overflows_total"), 0)
+
+    def test_a_client_that_leaves_amid_its_batch_is_not_missed(self):
+        self.start("protect")
+        self.wire.send(encode("GET", "big") * 100)
+        until("some replies", lambda: self.wire.fill())
+        self.wire.socket.close()
+        until("the client gone", lambda: self.spillway.metric("spillway_clients") == 0)
+        until("its connection gone", lambda: not self.redis.clients() or len(self.redis.clients()) == 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
