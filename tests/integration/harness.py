@@ -19,6 +19,9 @@ from wire import ErrorReply, Wire
 ROOT = Path(__file__).resolve().parents[2]
 PUMP = [sys.executable, str(Path(__file__).with_name("pump.py"))]
 DEADLINE_S = 15.0
+# A sanitizer needs memory of its own for each byte of the program's, and keeps freed memory back: bounds are this much wider.
+SANITIZED = os.environ.get("SPILLWAY_SANITIZE", "")
+MEMORY_FACTOR = 4 if "address" in SANITIZED else 3 if "thread" in SANITIZED else 1
 GONE = (ConnectionError, TimeoutError, FileNotFoundError, http.client.HTTPException)
 
 

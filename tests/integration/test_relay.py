@@ -2,7 +2,7 @@
 import hashlib
 import unittest
 
-from harness import RedisServer, Spillway, free_port, more_files, until
+from harness import MEMORY_FACTOR, RedisServer, Spillway, free_port, more_files, until
 from wire import Wire, encode
 
 MB = 1 << 20
@@ -15,6 +15,11 @@ class RelayTest(unittest.TestCase):
 
     def wire(self):
         return self.enterContext(Wire(self.spillway.endpoint))
+
+    def assert_memory(self, bound_mb, before_kb=0, what="resident"):
+        """Spillway's highest resident size so far, less what it was before, is below the bound."""
+        grown = self.spillway.memory_kb("VmHWM") - before_kb
+        self.assertLess(grown, bound_mb * MEMORY_FACTOR << 10, f"KB {what}; bounds are multiplied by {MEMORY_FACTOR}")
 
     def clients_gone(self, own):
         until("the backend connections gone",
@@ -45,8 +50,7 @@ class Volume(RelayTest):
             wire.send(chunk)
         wire.send(b"\r\n")
         self.assertEqual(wire.reply(), "OK")
-        growth = self.spillway.memory_kb("VmHWM") - before
-        self.assertLess(growth, 32 << 10, "KB while the value went up")
+        self.assert_memory(32, before, "while the value went up")
         self.assertEqual(self.redis.command("STRLEN", "big"), size)
 
         wire.send(encode("GET", "big"))
@@ -60,8 +64,7 @@ class Volume(RelayTest):
             left -= len(piece)
         self.assertEqual(wire.take_exactly(2), b"\r\n")
         self.assertEqual(back.digest(), digest.digest())
-        growth = self.spillway.memory_kb("VmHWM") - before
-        self.assertLess(growth, 96 << 10, "KB with the value down: the spool's 64 MB and a little")
+        self.assert_memory(96, before, "with the value down: the spool's 64 MB and a little")
 
     def test_500_clients(self):
         more_files(3000)
@@ -257,7 +260,7 @@ class SlowReader(RelayTest):
         self.assertLess(peak - self.before, 8 * MB)
         until("the client cut", lambda: not self.is_open(wire))
         self.assertEqual(self.spillway.metric("spillway_spool_overflows_total"), 1)
-        self.assertLess(self.spillway.memory_kb("VmHWM"), 100 << 10)
+        self.assert_memory(100)
         until("its memory back", lambda: self.redis.used_memory() < self.before + MB)
 
     def test_observe_pushes_back_instead(self):
@@ -265,7 +268,7 @@ class SlowReader(RelayTest):
         wire.send(encode("GET", "big") * 60)
         until("all executed", lambda: self.redis.calls("get") >= 60)
         until("a full spool", lambda: self.spillway.metric("spillway_spool_bytes") > 12 * MB)
-        self.assertLess(self.spillway.memory_kb("VmHWM"), 100 << 10)
+        self.assert_memory(100)
         for _ in range(60):
             self.assertEqual(len(wire.reply()), MB)
         self.assertEqual(wire.command("PING"), "PONG")
@@ -276,7 +279,7 @@ class SlowReader(RelayTest):
         for wire in wires:
             wire.send(encode("GET", "big") * 20)
         until("all executed", lambda: self.redis.calls("get") >= 160)
-        self.assertLess(self.spillway.memory_kb("VmHWM"), 120 << 10)
+        self.assert_memory(120)
         for wire in wires:
             for _ in range(20):
                 self.assertEqual(len(wire.reply()), MB)
