@@ -33,7 +33,7 @@ def spillway_command():
 
 def until(what, probe, seconds=DEADLINE_S):
     """Polls until probe() returns something true and gives it back; fails naming what never came."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.0002
     while True:
         try:
             if value := probe():
@@ -42,7 +42,8 @@ def until(what, probe, seconds=DEADLINE_S):
             pass
         if time.monotonic() > deadline:
             raise AssertionError(f"within {seconds} s there was never {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.005)
 
 
 def free_port(given=set()):

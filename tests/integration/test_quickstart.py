@@ -72,7 +72,7 @@ class Show(QuickstartTest):
         self.assertEqual(guarded, 0)
         self.assertEqual(self.figures(text, "reads that failed"), [0, 0])
         self.assertGreater(min(self.figures(text, "reads")), 100)
-        self.assertGreater(min(self.figures(text, "writes accepted")), 40_000)
+        self.assertGreater(min(self.figures(text, "writes accepted")), 20_000)
         done_direct, done_guarded = self.figures(text, "jobs done")
         self.assertLess(done_direct, done_guarded)
         direct, guarded = self.figures(text, "times it was refused")
@@ -92,19 +92,13 @@ class Show(QuickstartTest):
             self.assertRegex(text, rf"(?m)^  {label} +\S")
         self.assert_nothing_left()
 
-    def test_characters_that_any_locale_has(self):
-        ended = self.run_script("--once", "--seconds", "5", LC_ALL="C")
-        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
-        self.assertTrue(ended.stdout.isascii())
-        self.assertRegex(ended.stdout, r"(?m)^ +85 %  [-_# ]+$")
-
 
 class Stop(QuickstartTest):
     def start(self):
         self.out = Path(self.directory, "..", Path(self.directory).name + ".out").resolve()
         self.addCleanup(self.out.unlink, missing_ok=True)
         with open(self.out, "wb") as out:
-            self.child = subprocess.Popen([SCRIPT, "--seconds", "5"], cwd="/", env=self.environment(),
+            self.child = subprocess.Popen([SCRIPT, "--seconds", "5"], cwd="/", env=self.environment(LC_ALL="C"),
                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         self.addCleanup(self.child.wait)
         self.addCleanup(self.child.kill)
@@ -120,6 +114,7 @@ class Stop(QuickstartTest):
         return code
 
     def test_both_stay_up_until_they_are_stopped(self):
+        """Shown with the characters that any locale has."""
         self.start()
         port = int(self.wait_for(r"redis-cli -p (\d+) get product:7")[1])
         with Wire(("127.0.0.1", port)) as wire:
@@ -128,6 +123,9 @@ class Stop(QuickstartTest):
             wire.command("FLUSHALL")
             until("room", lambda: wire.command("SETRANGE", "cart:huge", 9999999, "x") == 10_000_000)
             self.assertEqual(self.end(signal.SIGINT), 0)
+        text = self.out.read_text()
+        self.assertTrue(text.isascii())
+        self.assertRegex(text, r"(?m)^ +85 %  [-_# ]+$")
 
     def test_stopped_in_the_middle(self):
         self.start()
