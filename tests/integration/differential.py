@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness import PUMP, RedisServer, Spillway, until
+from harness import PUMP, REDIS, RedisServer, Spillway, until
 from wire import Wire, encode, encode_line
 
 # How a step knows that all its bytes have come. TOKEN sends a PING with an argument of its own,
@@ -146,8 +146,8 @@ class Dialogue:
 class Backend:
     """One Redis for both sides: what hash seeds decide (the order of COMMAND, say) is then equal."""
 
-    def __init__(self, stack, settings):
-        self.redis = stack.enter_context(RedisServer(**{**SERVER, **settings}))
+    def __init__(self, stack, settings, binary=REDIS):
+        self.redis = stack.enter_context(RedisServer(binary=binary, **{**SERVER, **settings}))
 
     def front(self, stack, route):
         """Puts Spillway before it; gives the endpoint for clients."""

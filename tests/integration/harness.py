@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 import urllib.parse
 from pathlib import Path
 
@@ -22,6 +23,7 @@ DEADLINE_S = 15.0
 # A sanitizer needs memory of its own for each byte of the program's, and keeps freed memory back: bounds are this much wider.
 SANITIZED = os.environ.get("SPILLWAY_SANITIZE", "")
 MEMORY_FACTOR = 4 if "address" in SANITIZED else 3 if "thread" in SANITIZED else 1
+REDIS, VALKEY = "redis-server", "valkey-server"
 GONE = (ConnectionError, TimeoutError, FileNotFoundError, http.client.HTTPException)
 
 
@@ -136,10 +138,11 @@ class Process:
 
 
 class RedisServer(Process):
-    """redis-server on a free port without persistence; settings are its directives, _ for -."""
+    """redis-server, or a server like it, on a free port without persistence; settings are its directives, _ for -."""
 
-    def __init__(self, port=None, password=None, **settings):
+    def __init__(self, port=None, password=None, binary=REDIS, **settings):
         super().__init__()
+        self.binary = binary
         self.port = port or free_port()
         self.endpoint = ("127.0.0.1", self.port)
         self.unix_path = str(self.directory / "redis.sock")
@@ -150,14 +153,14 @@ class RedisServer(Process):
         self.control = None
 
     def start(self):
-        argv = ["redis-server", "--port", str(self.port), "--unixsocket", self.unix_path,
+        argv = [self.binary, "--port", str(self.port), "--unixsocket", self.unix_path,
                 "--save", "", "--bind", "127.0.0.1"]
         for name, value in self.settings.items():
-            argv += ["--" + name.replace("_", "-"), str(value)]
+            argv += ["--" + name.replace("_", "-"), *map(str, value if isinstance(value, tuple) else (value,))]
         if self.password:
             argv += ["--requirepass", self.password]
         self.launch(argv)
-        until("a redis-server that answers", lambda: self.running() and self.connect())
+        until(f"a {self.binary} that answers", lambda: self.running() and self.connect())
 
     def connect(self):
         self.disconnect()
@@ -224,6 +227,17 @@ class RedisServer(Process):
         if self.running():
             self.child.kill()
             self.child.wait(DEADLINE_S)
+
+
+class OnValkey:
+    """Runs the tests of a class that names its server in `binary` before Valkey instead; left out where there is none."""
+    binary = VALKEY
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which(VALKEY):
+            raise unittest.SkipTest(f"{VALKEY} is not installed")
+        super().setUpClass()
 
 
 class Spillway(Process):

@@ -10,31 +10,33 @@ from cases_framing import FRAMING
 from cases_pubsub import MONITOR, PUBSUB, REPLICATION, TRACKING
 from cases_session import SESSION
 from differential import Backend, Route, difference, one
+from harness import REDIS
 
 
 class Servers:
-    """One Redis for each set of directives, and what it answers to each case, asked once."""
+    """One server for each program and set of directives, and what it answers to each case, asked once."""
     stack, backends, answers = contextlib.ExitStack(), {}, {}
 
     @classmethod
-    def backend(cls, case):
-        key = tuple(sorted(case.server.items()))
+    def backend(cls, case, binary):
+        key = binary, *sorted(case.server.items())
         if key not in cls.backends:
-            cls.backends[key] = Backend(cls.stack, case.server)
+            cls.backends[key] = Backend(cls.stack, case.server, binary)
         return key, cls.backends[key]
 
     @classmethod
-    def direct(cls, case):
+    def direct(cls, case, binary=REDIS):
         """The oracle's transcript."""
-        if case.name not in cls.answers:
+        key = binary, case.name
+        if key not in cls.answers:
             if case.ruins:
                 with contextlib.ExitStack() as stack:
-                    backend = Backend(stack, case.server)
-                    cls.answers[case.name] = case, backend.run(case, backend.redis.endpoint)
+                    backend = Backend(stack, case.server, binary)
+                    cls.answers[key] = case, backend.run(case, backend.redis.endpoint)
             else:
-                backend = cls.backend(case)[1]
-                cls.answers[case.name] = case, backend.run(case, backend.redis.endpoint)
-        known, answer = cls.answers[case.name]
+                backend = cls.backend(case, binary)[1]
+                cls.answers[key] = case, backend.run(case, backend.redis.endpoint)
+        known, answer = cls.answers[key]
         if known is not case:
             raise AssertionError(f"two cases are called {case.name}")
         return answer
@@ -45,8 +47,8 @@ def tearDownModule():
 
 
 class Comparison:
-    """Compares cases on the route that a subclass names."""
-    route = None
+    """Compares cases before the server and on the route that a subclass names."""
+    route, binary = None, REDIS
 
     @classmethod
     def setUpClass(cls):
@@ -56,9 +58,9 @@ class Comparison:
     def proxied(self, case):
         if case.ruins:
             with contextlib.ExitStack() as stack:
-                backend = Backend(stack, case.server)
+                backend = Backend(stack, case.server, self.binary)
                 return backend.run(case, backend.front(stack, self.route), self.route.split)
-        key, backend = Servers.backend(case)
+        key, backend = Servers.backend(case, self.binary)
         if key not in self.fronts:
             self.fronts[key] = backend.front(self.stack, self.route)
         return backend.run(case, self.fronts[key], self.route.split)
@@ -66,8 +68,8 @@ class Comparison:
     def compare(self, cases):
         for case in cases:
             with self.subTest(case.name):
-                direct = Servers.direct(case)
-                self.assertNotIn("hangs", direct, "the case is wrong: Redis itself never gets there")
+                direct = Servers.direct(case, self.binary)
+                self.assertNotIn("hangs", direct, "the case is wrong: the server itself never gets there")
                 if found := difference(direct, self.proxied(case)):
                     self.fail(f"{case.name}: {found}")
 

