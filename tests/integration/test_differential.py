@@ -6,7 +6,9 @@ import re
 import unittest
 
 from cases_data import BLOCKING, OOM, TRANSACTIONS, TYPES
+from cases_edges import ENDINGS, ERRORS_AT_EXEC, OWN_SERVERS, STATES, TRACKING_MODES, USERS, WAITING
 from cases_framing import FRAMING
+from cases_mixes import MIXES, SUBSCRIBED_MIXES
 from cases_pubsub import MONITOR, PUBSUB, REPLICATION, TRACKING
 from cases_session import SESSION
 from differential import Backend, Route, difference, one
@@ -104,6 +106,24 @@ class Differential(Comparison):
     def test_blocking(self):
         self.compare(BLOCKING)
 
+    def test_states(self):
+        self.compare(STATES)
+
+    def test_users(self):
+        self.compare(USERS)
+
+    def test_tracking_modes(self):
+        self.compare(TRACKING_MODES)
+
+    def test_waiting(self):
+        self.compare(WAITING)
+
+    def test_errors_at_exec(self):
+        self.compare(ERRORS_AT_EXEC)
+
+    def test_endings(self):
+        self.compare(ENDINGS)
+
 
 class ProtectWhole(Differential, unittest.TestCase):
     route = Route()
@@ -129,6 +149,20 @@ class OffChopped(Differential, unittest.TestCase):
 
     def test_oom(self):
         self.compare(OOM)
+
+
+class Mixes(Comparison, unittest.TestCase):
+    """What one route is enough for: sequences of what switches replies, transactions and subscriptions, odd servers."""
+    route = Route(split="random", chopped=True)
+
+    def test_replies_and_transactions(self):
+        self.compare(MIXES)
+
+    def test_subscriptions(self):
+        self.compare(SUBSCRIBED_MIXES)
+
+    def test_before_servers_of_their_own(self):
+        self.compare(OWN_SERVERS)
 
 
 class Mixtures(Comparison, unittest.TestCase):

@@ -17,6 +17,10 @@ class OffChopped(OnValkey, test_differential.OffChopped):
     pass
 
 
+class Mixes(OnValkey, test_differential.Mixes):
+    pass
+
+
 class Mixtures(OnValkey, test_differential.Mixtures):
     pass
 
