@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import random
 import resource
 import shlex
 import shutil
@@ -48,15 +49,35 @@ def until(what, probe, seconds=DEADLINE_S):
         pause = min(2 * pause, 0.005)
 
 
-def free_port(given=set()):
-    """A port that nobody listens on, and that this process has not been told of before."""
-    while True:
+def port_blocks():
+    """Blocks of ports below those that the kernel gives to outgoing connections, each held by a socket on its first."""
+    ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    firsts = list(range(10_000, max(ephemeral, 30_000) - PORT_BLOCK, PORT_BLOCK))
+    random.SystemRandom().shuffle(firsts)  # test processes that start together ask for different ones
+    for first in firsts:
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", first))
+            HELD.append(holder)
+            yield from range(first + 1, first + PORT_BLOCK)
+        except OSError:
+            holder.close()
+
+
+def free_port():
+    """A port that nobody has, that no other test process can be told of, and that this one was not told of before."""
+    for port in PORTS:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in given:
-            given.add(port)
-            return port
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue  # of another program
+    raise AssertionError("there is no free port")
+
+
+PORT_BLOCK, HELD = 50, []
+PORTS = port_blocks()
 
 
 def more_files(count):
