@@ -253,7 +253,7 @@ ENDINGS = (
           ("a transaction", ("MULTI", "SET k v"), b"+QUEUED\r\n", ()), ("a subscriber", ("SUBSCRIBE ch",), b":1\r\n", ()),
           ("one who waits", ("BLPOP k 0", "PING"), LATER, (Await("blocked_clients", "1"),)),
           ("one without replies", ("PING", "CLIENT REPLY OFF"), b"+PONG\r\n", ()))),
-    one("shutdown in a pipeline", "SET k v", "GET k", "SHUTDOWN NOSAVE", "GET k", end=CLOSED, ruins=True),
+    one("shutdown in a pipeline", "SET k v", "GET k", "SHUTDOWN NOSAVE", "GET k", end=CLOSED, ruins=True, whole=True),
     one("shutdown without a reply to give", "CLIENT REPLY SKIP", "SHUTDOWN NOSAVE", "PING", end=CLOSED, ruins=True),
     Case("one client too many, and room again", (
         say("a", "PING"), say("b", "PING"), Control("CONFIG SET maxclients {connected}"), say("c", end=CLOSED),

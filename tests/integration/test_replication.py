@@ -14,7 +14,7 @@ class Replica(unittest.TestCase):
     def start(self, primary=None, replica=None, **sections):
         self.primary = self.enterContext(RedisServer(binary=self.binary, **(primary or {})))
         self.spillway = self.enterContext(Spillway(self.primary, **sections))
-        self.primary.control.pipeline([("SET", f"before:{n}", "v" * 1000) for n in range(20_000)])
+        self.primary.control.pipeline([("SET", f"before:{n}", "v" * 1000) for n in range(10_000)])
         self.replica = self.enterContext(RedisServer(binary=self.binary, **(replica or {})))
         self.replica.command("REPLICAOF", "127.0.0.1", self.spillway.port)
         self.in_sync()
@@ -34,7 +34,7 @@ class Replica(unittest.TestCase):
         stats = self.primary.info("stats")
         return int(stats["sync_full"]), int(stats["sync_partial_ok"])
 
-    def write(self, count=2000):
+    def write(self, count=1000):
         """Writes of many kinds, through Spillway."""
         with Wire(self.spillway.endpoint) as wire:
             for first in range(0, count, 500):
@@ -86,7 +86,7 @@ class Replica(unittest.TestCase):
         until("no room", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 0)
         with Wire(self.spillway.endpoint) as wire:
             self.assertRegex(wire.command("SET", "refused", "v"), "^OOM spillway refused")
-        self.primary.control.pipeline([("SET", f"more:{n}", "v" * 1000) for n in range(20_000)])
+        self.primary.control.pipeline([("SET", f"more:{n}", "v" * 1000) for n in range(10_000)])
         self.in_sync()
         self.primary.command("CLIENT", "KILL", "TYPE", "replica")
         self.primary.command("SET", "k", "v")
