@@ -25,11 +25,18 @@ struct Grant {
 
 class CreditPool {
   public:
-    // Control side: nothing can be taken between freeze() and grant(), so that what the shards were
-    // charged is exact.
-    void freeze() noexcept { open_.store(0, std::memory_order_seq_cst); }
+    // Control side: no open credit can be taken between freeze() and grant(), so that what the
+    // shards were charged is exact. What is taken of the room meanwhile comes off the new one.
+    void freeze() noexcept {
+        open_.store(0, std::memory_order_seq_cst);
+        room_at_freeze_ = room_.load(std::memory_order_seq_cst);
+        frozen_ = true;
+    }
     void grant(const Grant& grant) noexcept {
-        room_.store(grant.room, std::memory_order_relaxed);
+        const std::int64_t before =
+            frozen_ ? room_at_freeze_ : room_.load(std::memory_order_seq_cst);
+        frozen_ = false;
+        room_.fetch_add(grant.room - before, std::memory_order_seq_cst);
         reserve_.store(grant.reserve, std::memory_order_relaxed);
         granted_.store(grant.open, std::memory_order_relaxed);
         open_.store(grant.open, std::memory_order_release);
@@ -50,7 +57,7 @@ class CreditPool {
     [[nodiscard]] bool take_room(std::int64_t bytes) noexcept {
         std::int64_t room = room_.load(std::memory_order_relaxed);
         while (room - reserve_.load(std::memory_order_relaxed) >= bytes) {
-            if (room_.compare_exchange_weak(room, room - bytes, std::memory_order_acq_rel)) {
+            if (room_.compare_exchange_weak(room, room - bytes, std::memory_order_seq_cst)) {
                 return true;
             }
         }
@@ -58,7 +65,7 @@ class CreditPool {
     }
     // Takes `bytes` whatever is left: critical commands, and what was found out too late.
     void take_anyway(std::int64_t bytes) noexcept {
-        room_.fetch_sub(bytes, std::memory_order_relaxed);
+        room_.fetch_sub(bytes, std::memory_order_seq_cst);
     }
 
     [[nodiscard]] std::int64_t open() const noexcept {
@@ -66,6 +73,13 @@ class CreditPool {
     }
     [[nodiscard]] std::int64_t room() const noexcept {
         return room_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::int64_t granted() const noexcept {
+        return granted_.load(std::memory_order_relaxed);
+    }
+    // How many connections of all shards wait for credit. Answers the new count.
+    std::int64_t change_waiters(std::int64_t by) noexcept {
+        return waiters_.fetch_add(by, std::memory_order_relaxed) + by;
     }
     // Less than half of what the last sample granted is left: time to ask for the next one.
     [[nodiscard]] bool running_low() const noexcept {
@@ -77,6 +91,10 @@ class CreditPool {
     std::atomic<std::int64_t> room_{Grant::unlimited};
     std::atomic<std::int64_t> reserve_{0};
     std::atomic<std::int64_t> granted_{Grant::unlimited};
+    std::atomic<std::int64_t> waiters_{0};
+    // The control side's own.
+    std::int64_t room_at_freeze_ = 0;
+    bool frozen_ = false;
 };
 
 // What one shard has been charged and has had answered, since it started: cumulative bytes of

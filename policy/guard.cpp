@@ -22,10 +22,41 @@ void Guard::publish(const GuardView& view) noexcept {
     view_ = view;
     // Where growth is refused, the little that is let through to learn from must not be spent on
     // critical commands.
-    quick_allowed_ = !refuses_growth();
+    begin_round();
+    quick_allowed_ = !refuses_growth() && share_ == Grant::unlimited;
     charged_ -= lease_;
     lease_ = 0;
     cells_.charged.store(charged_, std::memory_order_seq_cst);
+}
+
+// While several connections wait, each may take an equal part of what a sample grants: credit goes
+// round by client, not by command.
+void Guard::begin_round() noexcept {
+    ++round_;
+    const std::int64_t all = pool_.change_waiters(held_in_round_ - waiters_);
+    waiters_ = held_in_round_;
+    held_in_round_ = 0;
+    share_ = all > 1 ? pool_.granted() / all : Grant::unlimited;
+}
+
+// The first command in a round has a part whatever its size, or a large one would never pass.
+bool Guard::has_share(const Cost& cost, Waiting& waiting) const noexcept {
+    if (share_ == Grant::unlimited) {
+        return true;
+    }
+    if (waiting.round != round_) {
+        waiting.round = round_;
+        waiting.share_left = std::max(share_, cost.charge);
+    }
+    return waiting.share_left >= cost.charge;
+}
+
+Judgement Guard::hold(Waiting& waiting) noexcept {
+    if (waiting.held_in != round_) {
+        waiting.held_in = round_;
+        ++held_in_round_;
+    }
+    return {Verdict::hold};
 }
 
 // The charge is made known before the credit is taken, so that the control side, which freezes the
@@ -100,7 +131,8 @@ Judgement Guard::judge(
         return {};
     }
     const Judgement passed{.teaches = true};
-    if (take(&CreditPool::take_open, cost.charge)) {
+    if (has_share(cost, waiting) && take(&CreditPool::take_open, cost.charge)) {
+        waiting.share_left -= cost.charge;
         return passed;
     }
     sample_wished_ = true;
@@ -112,11 +144,12 @@ Judgement Guard::judge(
         waiting.since = now;
     }
     if (now - waiting.since < settings_->hold_max) {
-        return {Verdict::hold};
+        return hold(waiting);
     }
     if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) {
         return passed;
     }
+    ++refused_;
     return refusal;
 }
 

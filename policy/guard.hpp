@@ -25,6 +25,10 @@ struct Judgement {
 // command's wait.
 struct Waiting {
     Nanos since = 0;
+    // The guard's own: this connection's part of the credit of one sample.
+    std::uint64_t round = 0;
+    std::uint64_t held_in = 0;
+    std::int64_t share_left = 0;
 };
 
 // What a shard needs to know of the newest sample.
@@ -40,6 +44,9 @@ struct GuardView {
 class Guard {
   public:
     // All outlive the guard. One guard per shard and backend.
+    ~Guard() { (void)pool_.change_waiters(-waiters_); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
     Guard(CreditPool& pool, TrafficCells& cells, const GuardSettings& settings) noexcept
         : pool_(pool), cells_(cells), settings_(&settings) {
         set_limits();
@@ -108,6 +115,9 @@ class Guard {
         return view_.state == GuardState::ceiling ||
                (view_.state == GuardState::reserve && !view_.steady);
     }
+    void begin_round() noexcept;
+    [[nodiscard]] bool has_share(const Cost& cost, Waiting& waiting) const noexcept;
+    [[nodiscard]] Judgement hold(Waiting& waiting) noexcept;
     void set_limits() noexcept;
 
     CreditPool& pool_;
@@ -123,6 +133,11 @@ class Guard {
     std::int64_t grown_ = 0;
     std::int64_t refused_ = 0;
     bool sample_wished_ = false;
+    // From sample to sample.
+    std::uint64_t round_ = 1;
+    std::int64_t held_in_round_ = 0;         // connections
+    std::int64_t waiters_ = 0;               // those of the last round
+    std::int64_t share_ = Grant::unlimited;  // of each connection, while several wait
 };
 
 }  // namespace spillway::policy

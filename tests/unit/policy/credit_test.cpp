@@ -30,6 +30,18 @@ TEST(Credit, NothingIsOpenWhileItIsFrozen) {
     EXPECT_TRUE(pool.take_open(std::int64_t{1} << 40));
 }
 
+TEST(Credit, WhatIsTakenOfTheRoomWhileItIsFrozenComesOffTheNewOne) {
+    CreditPool pool;
+    pool.grant({.open = 100, .room = 1000, .reserve = 300});
+    pool.freeze();
+    ASSERT_TRUE(pool.take_room(50)) << "those who have waited are not refused for it";
+    pool.take_anyway(7);
+    pool.grant({.open = 100, .room = 800, .reserve = 300});
+    EXPECT_EQ(pool.room(), 743);
+    pool.grant({});
+    EXPECT_EQ(pool.room(), Grant::unlimited);
+}
+
 TEST(Credit, RunsLowWhenHalfOfTheGrantIsSpent) {
     CreditPool pool;
     pool.grant({.open = 100, .room = 1000, .reserve = 0});

@@ -161,5 +161,46 @@ TEST_F(GuardTest, OneWriteMayNotPushOutHalfOfACache) {
     );
 }
 
+TEST_F(GuardTest, CreditGoesRoundByClientNotByCommand) {
+    starve();
+    Waiting greedy;
+    Waiting modest;
+    for (Waiting* client : {&greedy, &modest}) {
+        ASSERT_EQ(
+            guard.judge(small, 1000, Priority::normal, second, *client).verdict, Verdict::hold
+        );
+    }
+    sample(
+        GuardState::paced, false, {.open = 8 * small.charge, .room = 6 * mib, .reserve = 2 * mib}
+    );
+    EXPECT_FALSE(guard.quick(small)) << "nobody passes by those who wait";
+    int passed = 0;
+    while (guard.judge(small, 1000, Priority::normal, second, greedy).verdict == Verdict::pass) {
+        ++passed;
+    }
+    EXPECT_EQ(passed, 4);
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(
+            guard.judge(small, 1000, Priority::normal, second, modest).verdict, Verdict::pass
+        );
+    }
+    sample(GuardState::plenty, true, {.open = 40 * mib, .room = 50 * mib, .reserve = 0});
+    EXPECT_TRUE(guard.quick(small)) << "one waits no longer, so nothing needs to be shared";
+}
+
+TEST_F(GuardTest, ALargeCommandIsNotStarvedByItsShare) {
+    starve();
+    Waiting clients[3];
+    for (Waiting& client : clients) {
+        ASSERT_EQ(
+            guard.judge(small, 1000, Priority::normal, second, client).verdict, Verdict::hold
+        );
+    }
+    sample(GuardState::paced, false, {.open = small.charge, .room = 6 * mib, .reserve = 2 * mib});
+    EXPECT_EQ(
+        guard.judge(small, 1000, Priority::normal, second, clients[0]).verdict, Verdict::pass
+    );
+}
+
 }  // namespace
 }  // namespace spillway::policy
