@@ -143,8 +143,15 @@ void take_word(
     } else if (name == "dragonfly_version") {
         identity.dragonfly_version = word(value);
     } else if (is_database(name)) {
-        add_capped(into.keys, member(value, "keys").value_or(0));
-        add_capped(into.expires, member(value, "expires").value_or(0));
+        const DatabaseKeys found{
+            .keys = member(value, "keys").value_or(0),
+            .expires = member(value, "expires").value_or(0)};
+        add_capped(into.keys, found.keys);
+        add_capped(into.expires, found.expires);
+        const std::optional<std::int64_t> index = number(name.substr(2));
+        if (index && *index < static_cast<std::int64_t>(into.databases.size())) {
+            into.databases[static_cast<std::size_t>(*index)] = found;
+        }
     }
 }
 
@@ -152,6 +159,7 @@ void take_line(std::string_view line, MemorySample& into, Identity& identity) {
     if (line == "# Keyspace") {  // the section once more: not the same keys twice
         into.keys = 0;
         into.expires = 0;
+        into.databases = {};
         return;
     }
     const auto colon = line.find(':');

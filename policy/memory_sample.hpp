@@ -1,6 +1,8 @@
 // One reading of INFO: what the backend said about its memory, and when it was asked.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +21,11 @@ inline constexpr Nanos second = 1'000'000'000;
 enum class EvictionFamily : std::uint8_t { unknown, noeviction, volatile_keys, all_keys };
 
 [[nodiscard]] EvictionFamily eviction_family(std::string_view policy_name) noexcept;
+
+struct DatabaseKeys {
+    std::int64_t keys = 0;
+    std::int64_t expires = 0;  // of these, keys with a TTL
+};
 
 // Byte fields are -1 where the server does not say (older, managed or foreign servers).
 struct MemorySample {
@@ -53,6 +60,8 @@ struct MemorySample {
 
     std::int64_t keys = 0;     // summed over all databases
     std::int64_t expires = 0;  // of these, keys with a TTL
+    static constexpr std::size_t databases_max = 16;
+    std::array<DatabaseKeys, databases_max> databases{};  // those of the lowest numbers
     std::int64_t evicted_keys = -1;
     std::int64_t expired_keys = -1;
     std::int64_t connected_clients = -1;

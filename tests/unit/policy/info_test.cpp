@@ -195,5 +195,18 @@ TEST(Info, FamiliesGoByPrefix) {
     EXPECT_EQ(eviction_family(""), EvictionFamily::unknown);
 }
 
+TEST(Info, KeepsTheKeysOfEachDatabase) {
+    MemorySample sample;
+    (void)parse_info(
+        "used_memory:1\n# Keyspace\ndb0:keys=5,expires=1\ndb15:keys=7,expires=2\n"
+        "db16:keys=9,expires=3\n",
+        sample
+    );
+    EXPECT_EQ(sample.databases[0].keys, 5);
+    EXPECT_EQ(sample.databases[15].keys, 7);
+    EXPECT_EQ(sample.databases[15].expires, 2);
+    EXPECT_EQ(sample.keys, 21) << "those of higher numbers count in the sum alone";
+}
+
 }  // namespace
 }  // namespace spillway::policy

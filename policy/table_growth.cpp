@@ -1,0 +1,67 @@
+// How much the server's main tables will grow at once when a few more keys come.
+#include "policy/table_growth.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace spillway::policy {
+namespace {
+
+// Below this a jump is lost in what else comes and goes.
+constexpr std::int64_t entries_min = 1024;
+constexpr std::int64_t entries_max = std::int64_t{1} << 40;
+
+int read_number(std::string_view& text) noexcept {
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (!text.empty() && text.front() == '.') {
+        text.remove_prefix(1);
+    }
+    return error == std::errc{} ? number : 0;
+}
+
+}  // namespace
+
+TableKind table_kind(std::string_view server) noexcept {
+    constexpr std::string_view valkey = "valkey ";
+    if (!server.starts_with(valkey)) {
+        return TableKind::chained;
+    }
+    server.remove_prefix(valkey.size());
+    const int major = read_number(server);
+    const int minor = read_number(server);
+    return major > 8 || (major == 8 && minor >= 1) ? TableKind::buckets_of_seven
+                                                   : TableKind::chained;
+}
+
+TableJump next_jump(std::int64_t entries, TableKind kind) noexcept {
+    const bool sevens = kind == TableKind::buckets_of_seven;
+    TableJump jump{.at_entries = sevens ? 7 : 4, .bytes = sevens ? 128 : 64};
+    while (jump.at_entries < std::min(entries, entries_max)) {
+        jump.at_entries *= 2;
+        jump.bytes *= 2;
+    }
+    return jump;
+}
+
+std::int64_t jumps_to_come(
+    const MemorySample& sample, std::int64_t entries_to_come, std::int64_t room
+) noexcept {
+    const TableKind kind = table_kind(sample.server);
+    std::int64_t bytes = 0;
+    const auto add = [&](std::int64_t entries) {
+        const TableJump jump = next_jump(entries, kind);
+        if (entries >= entries_min && entries < entries_max &&
+            jump.at_entries - entries < entries_to_come && jump.bytes <= room - bytes) {
+            bytes += jump.bytes;
+        }
+    };
+    for (const DatabaseKeys& database : sample.databases) {
+        add(database.keys);
+        add(database.expires);
+    }
+    return bytes;
+}
+
+}  // namespace spillway::policy
