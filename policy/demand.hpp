@@ -1,0 +1,24 @@
+// Notices from the refusals alone that other clients may have come.
+#pragma once
+
+#include "policy/memory_sample.hpp"
+
+#include <cstdint>
+
+namespace spillway::policy {
+
+class Demand {
+  public:
+    // `refused` counts refusals since the start. True when they stopped for `pause`, or became far
+    // fewer or more: those who are refused now may be others.
+    [[nodiscard]] bool observe(std::int64_t refused, Nanos now, Nanos pause) noexcept;
+
+  private:
+    std::int64_t seen_ = 0;
+    Nanos seen_at_ = 0;  // of the last refusal
+    std::int64_t window_from_ = 0;
+    Nanos window_at_ = 0;
+    double usual_per_s_ = 0;
+};
+
+}  // namespace spillway::policy
