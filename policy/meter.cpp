@@ -1,6 +1,8 @@
 // Turns each reading of INFO into the state of memory and the credit that it grants.
 #include "policy/meter.hpp"
 
+#include "policy/table_growth.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,33 +13,46 @@ namespace {
 // adds.
 constexpr double steady_below = 0.05;
 constexpr double growing_above = 0.10;
-// Keys with a TTL may be smaller than the average key: only this share of their estimate is relied
-// upon.
-constexpr double volatile_safety = 0.5;
-constexpr double all_keys_share = 0.95;
 // Evidence fades with what comes after it; this much is remembered, less of it while probes must
 // decide quickly.
 constexpr double evidence_bytes_max = 4.0 * 1024 * 1024;
-constexpr double evidence_kept_by_probe = 0.7;
+constexpr double evidence_kept_by_probe = 0.85;
 constexpr double evidence_kept_by_pause = 0.25;
+// A gain is compared with the one expected when that is so many times the noise.
+constexpr double expected_noises = 3;
+constexpr double unexpected_share = 0.3;
 // What used_memory may gain without any data: buffers of connections, first use of a command,
 // tables.
 constexpr std::int64_t noise_bytes_min = 64 * 1024;
 constexpr std::int64_t noise_bytes_max = 4 * 1024 * 1024;
 // A connection that has sent its first command.
 constexpr std::int64_t connection_bytes = 40 * 1024;
-constexpr std::int64_t probe_bytes_min = 16 * 1024;
+constexpr std::int64_t connections_max = 1 << 24;  // more are not plausible
+constexpr std::int64_t probe_bytes_min = 4 * 1024;
+// Others may have come and gone: their part is never taken for more than this.
+constexpr double probe_share_min = 0.25;
 constexpr std::int64_t probe_bytes_max = 256 * 1024;
 constexpr Nanos probe_interval = 100 * millisecond;
-// Nobody was refused for this long: those who come then may be others.
-constexpr Nanos demand_pause = 250 * millisecond;
-constexpr Nanos trickle_interval = 10 * second;
+constexpr Nanos demand_pause = 100 * millisecond;
+constexpr Nanos probe_memory = 60 * second;
+constexpr int probe_halvings_max = 20;
+constexpr Nanos trickle_interval_max = 300 * second;
 constexpr Nanos trend_step = 250 * millisecond;
 constexpr Nanos trend_window = 3 * second;
 constexpr Nanos idle_after = 5 * second;
 constexpr double growth_noise_bytes_per_s = 4096;
 // Unspent paced credit is kept for this long, so that a slow drip still adds up to a command.
 constexpr Nanos carry_max = 250 * millisecond;
+// What others will have added before the next sample is in hand.
+constexpr double foreign_ahead_s = 0.1;
+// For how long keys are seen to come before the tables that they will fill.
+constexpr double keys_ahead_s = 0.25;
+constexpr std::int64_t key_bytes_min = 100;  // that a new key is charged
+// No server has so much memory: a field that says more is not what it seems.
+constexpr std::int64_t plausible_bytes_max = std::int64_t{1} << 50;
+// Refusing for longer than this needs fresh evidence.
+constexpr Nanos refusing_long = 60 * second;
+constexpr Nanos refusing_evidence = second;
 
 double seconds(Nanos nanos) noexcept {
     return static_cast<double>(nanos) / static_cast<double>(second);
@@ -47,14 +62,37 @@ double noise_of(std::int64_t ceiling) noexcept {
     return static_cast<double>(std::clamp(ceiling / 256, noise_bytes_min, noise_bytes_max));
 }
 
+// What gains in the time of a window may be without any data.
+double pace_noise_of(std::int64_t ceiling) noexcept {
+    return static_cast<double>(
+        std::clamp<std::int64_t>(ceiling / 1024, 48 * 1024, std::int64_t{1} << 20)
+    );
+}
+
 // What estimates may be wrong by near the ceiling.
 std::int64_t margin_of(std::int64_t ceiling) noexcept {
     return std::min<std::int64_t>(ceiling / 512 + 64 * 1024, ceiling / 64);
 }
 
+// A load that adds nothing needs no more than the buffers of a few commands.
+std::int64_t steady_margin_of(std::int64_t ceiling) noexcept {
+    return std::min<std::int64_t>(ceiling / 2048 + 64 * 1024, ceiling / 128);
+}
+
+bool is_plausible(const MemorySample& sample) noexcept {
+    const auto fits = [](std::int64_t bytes) { return bytes <= plausible_bytes_max; };
+    return fits(sample.used_memory) && fits(sample.maxmemory) &&
+           fits(sample.not_counted_for_evict) && sample.not_counted_for_evict >= 0 &&
+           (sample.total_system_memory <= 0 || sample.used_memory / 4 <= sample.total_system_memory
+           );
+}
+
 }  // namespace
 
 std::string_view Meter::blind_reason(const MemorySample& sample) const {
+    if (!is_plausible(sample)) {
+        return "what the server tells of its memory is not plausible";
+    }
     if (sample.used_memory <= 0 || sample.counted() <= 0) {
         return "the server does not tell its memory use";
     }
@@ -73,32 +111,13 @@ std::string_view Meter::blind_reason(const MemorySample& sample) const {
     return {};
 }
 
-std::int64_t Meter::evictable_bytes(const MemorySample& sample, EvictionFamily family) {
-    if (sample.evicted_keys > last_.sample.evicted_keys) {
-        evictable_disproved_ = false;
-    }
-    if (evictable_disproved_ || family == EvictionFamily::noeviction || sample.keys <= 0) {
-        return 0;
-    }
-    std::int64_t dataset = sample.used_memory_dataset;
-    if (dataset < 0) {
-        dataset = sample.used_memory - std::max<std::int64_t>(sample.used_memory_overhead, 0);
-    }
-    const auto bytes = static_cast<double>(std::clamp<std::int64_t>(dataset, 0, sample.counted()));
-    if (family == EvictionFamily::volatile_keys) {
-        const double share =
-            std::min(1.0, static_cast<double>(sample.expires) / static_cast<double>(sample.keys));
-        return static_cast<std::int64_t>(bytes * share * volatile_safety);
-    }
-    return static_cast<std::int64_t>(bytes * all_keys_share);
-}
-
 void Meter::forget() {
-    has_last_ = false;
+    has_last_ = can_compare_ = false;
     growing_ = false;
-    sum_estimated_ = sum_gained_ = 0;
-    foreign_bytes_per_s_ = 0;
-    evictable_disproved_ = false;
+    evidence_ = recent_ = carried_ = {};
+    foreign_.forget();
+    evictable_.forget();
+    keys_per_s_ = 0;
     trend_count_ = trend_next_ = 0;
 }
 
@@ -123,13 +142,18 @@ Meter::Reading Meter::on_sample(
     state.counted = std::max<std::int64_t>(sample.counted(), 0);
     state.ceiling =
         settings_.ceiling_override_bytes.value_or(std::max<std::int64_t>(sample.maxmemory, 0));
-    const std::string_view blind = blind_reason(sample);
+    std::string_view blind = blind_reason(sample);
+    if (blind.empty() && now - sample.asked_at > settings_.stale_after) {
+        blind = "the server took longer than stale_after to answer";
+    }
     if (blind.empty()) {
-        state.evictable = evictable_bytes(sample, state.sample.family);
+        state.evictable = evictable_.take(state.sample, state.sample.family);
     }
     state.headroom = state.ceiling - state.counted + state.evictable;
-    if (has_last_ && sample.asked_at > last_.sample.asked_at) {
-        learn(state, at_ask);
+    if (blind.empty() && can_compare_ && sample.asked_at > last_.sample.asked_at) {
+        const Interval interval = interval_until(state, at_ask, now_counters);
+        follow_pace(state, interval);
+        learn(state, interval);
     }
     follow_trend(state);
 
@@ -142,8 +166,10 @@ Meter::Reading Meter::on_sample(
         state.reason = blind;
     } else {
         refill_probes(state, now_counters.refused, now);
-        grant = grant_for(state, now_counters.charged - at_ask.answered, open_left, now);
+        const Zones zones = zones_of(state, now_counters.charged - at_ask.answered, now);
+        grant = grant_for(state, zones, open_left, now);
     }
+    note_refusing(state.state, now);
     const bool traffic = at_ask.charged != last_at_ask_.charged;
     if (traffic || !has_last_ || state.state > GuardState::plenty) {
         idle_since_ = now;
@@ -152,7 +178,24 @@ Meter::Reading Meter::on_sample(
     last_ = state;
     last_at_ask_ = at_ask;
     has_last_ = true;
+    can_compare_ = blind.empty();
     return {state, grant, steady()};
+}
+
+void Meter::note_refusing(GuardState state, Nanos now) noexcept {
+    const bool refuses =
+        state == GuardState::ceiling || (state == GuardState::reserve && !steady());
+    if (refuses && !refusing_) {
+        refusing_since_ = now;
+    }
+    refusing_ = refuses;
+}
+
+bool Meter::is_too_old(Nanos now) const noexcept {
+    const bool long_refusing = refusing_ && now - refusing_since_ > refusing_long;
+    const Nanos bound =
+        long_refusing ? std::min(settings_.stale_after, refusing_evidence) : settings_.stale_after;
+    return now - last_.sample.asked_at > bound;
 }
 
 Meter::Reading Meter::without_sample(Nanos now, std::string_view why) {
@@ -160,73 +203,139 @@ Meter::Reading Meter::without_sample(Nanos now, std::string_view why) {
     if (settings_.mode == Mode::off) {
         state.state = GuardState::off;
         state.reason = "guard.mode is off";
-    } else if (!has_last_ || now - last_.sample.asked_at > settings_.stale_after) {
+    } else if (!has_last_ || is_too_old(now)) {
         state.state = GuardState::blind;
         state.reason = why;
     } else {
         state.reason = last_.reason;
     }
     last_.state = state.state;
+    note_refusing(state.state, now);
     return {state, Grant{}, steady()};
 }
 
-void Meter::learn(const MemoryState& state, const TrafficCounters& at_ask) {
-    const std::int64_t estimated = at_ask.grown - last_at_ask_.grown;
-    std::int64_t gained = state.counted - last_.counted;
+Interval Meter::interval_until(
+    const MemoryState& state, const TrafficCounters& at_ask, const TrafficCounters& now_counters
+) const {
+    Interval interval;
+    interval.estimated = std::max<std::int64_t>(at_ask.grown - last_at_ask_.grown, 0);
+    interval.seconds = std::max(seconds(state.sample.asked_at - last_.sample.asked_at), 1e-3);
+    interval.seen = state.counted - last_.counted;
     // Memory of connections is not growth of data. Valkey reports shared buffers here that are no
     // memory at all, so this may only take away from a gain, never turn it into a loss.
-    const std::int64_t buffers =
-        state.sample.clients_normal_bytes - last_.sample.clients_normal_bytes;
-    const std::int64_t newcomers = state.sample.connected_clients - last_.sample.connected_clients;
+    const std::int64_t buffers = std::min(state.sample.clients_normal_bytes, plausible_bytes_max) -
+                                 std::min(last_.sample.clients_normal_bytes, plausible_bytes_max);
+    const std::int64_t newcomers = std::min(state.sample.connected_clients, connections_max) -
+                                   std::min(last_.sample.connected_clients, connections_max);
     const std::int64_t connections = std::max(buffers, newcomers * connection_bytes);
-    if (connections > 0 && gained > 0) {
-        gained = std::max<std::int64_t>(0, gained - connections);
+    if (connections > 0 && interval.seen > 0) {
+        interval.seen = std::max<std::int64_t>(0, interval.seen - connections);
+    }
+    if (state.sample.family == EvictionFamily::volatile_keys) {
+        interval.seen -= state.evictable - last_.evictable;
     }
     // Commands under way are in the server's buffers, or have run and are not counted as estimated
     // yet: what they take is looked at when they are answered.
-    gained -= (at_ask.spent - at_ask.answered) - (last_at_ask_.spent - last_at_ask_.answered);
-    if (state.sample.family == EvictionFamily::volatile_keys) {
-        gained -= state.evictable - last_.evictable;
-    }
+    interval.gained = interval.seen - ((at_ask.spent - at_ask.answered) -
+                                       (last_at_ask_.spent - last_at_ask_.answered));
+    interval.possible = std::max<std::int64_t>(now_counters.spent - last_at_ask_.answered, 0);
+    return interval;
+}
 
-    const double elapsed = std::max(seconds(state.sample.asked_at - last_.sample.asked_at), 1e-3);
-    const double foreign =
-        std::max(0.0, static_cast<double>(gained - std::max<std::int64_t>(estimated, 0)) / elapsed);
-    foreign_bytes_per_s_ += std::min(1.0, elapsed / 0.5) * (foreign - foreign_bytes_per_s_);
-
-    if (estimated <= 0) {
+// While growth is paced, all that memory gains is held against the pace, whoever added it.
+void Meter::follow_pace(const MemoryState& state, const Interval& interval) {
+    const double noise = pace_noise_of(state.ceiling);
+    foreign_.compare(interval, noise);
+    if (last_.state != GuardState::paced || steady() || settings_.horizon <= 0) {
+        foreign_.end_pace();
         return;
     }
-    const auto evidence = static_cast<double>(estimated);
+    const double shed = settings_.shed_at * static_cast<double>(last_.ceiling);
+    const double left = shed - static_cast<double>(last_.counted - last_.evictable);
+    const double wanted = std::max(left, 0.0) / seconds(settings_.horizon) * interval.seconds;
+    foreign_.pace(interval, wanted, noise, settings_.horizon);
+}
+
+void Meter::learn(const MemoryState& state, const Interval& interval) {
+    // What others were seen to add while we added nothing is theirs now, too.
+    const double known = foreign_.known_bytes(interval, pace_noise_of(state.ceiling));
+    foreign_.observe(interval);
+    const auto possible = static_cast<double>(interval.possible);
     const double noise = noise_of(state.ceiling);
-    const double kept =
-        probing_ ? evidence_kept_by_probe : evidence_bytes_max / (evidence_bytes_max + evidence);
-    sum_estimated_ = sum_estimated_ * kept + evidence;
-    sum_gained_ =
-        sum_gained_ * kept +
-        std::clamp(static_cast<double>(gained), -0.5 * evidence - noise, 1.5 * evidence + noise);
+    Evidence evidence;
+    evidence.estimated = static_cast<double>(interval.estimated);
+    evidence.gained = static_cast<double>(interval.gained) - known;
+    evidence.seen = static_cast<double>(interval.seen) - known;
+    if (interval.estimated <= 0) {
+        // Nothing was answered. What ran meanwhile belongs to the estimates that are yet to come.
+        if (interval.possible > quiet_bytes) {
+            const double seen = std::clamp(evidence.seen, 0.0, possible);
+            carried_.add({0, evidence.gained - evidence.seen + seen, seen});
+        }
+        return;
+    }
+    evidence.add(carried_);
+    carried_ = {};
+    // No more can be ours than all of ours that may have run.
+    const double most = 1.5 * std::max(possible, evidence.estimated) + noise;
+    evidence.gained = std::clamp(evidence.gained, -most, most);
+    evidence.seen = std::clamp(evidence.seen, -0.5 * evidence.estimated - noise, most);
+    evidence_.fade(
+        probing_ ? evidence_kept_by_probe
+                 : evidence_bytes_max / (evidence_bytes_max + evidence.estimated)
+    );
+    evidence_.add(evidence);
+    if (probing_) {
+        probe_gain_left_ -= std::clamp(evidence.gained, 0.0, 1.5 * evidence.estimated);
+    }
+    doubt_old_evidence(evidence.estimated, evidence.seen + known, pace_noise_of(state.ceiling));
     judge_load(state.ceiling);
 }
 
-// A load that was taken for steady and was not has used up part of the doubt in its favour.
+// Evidence fades with what comes after it, which takes long where little passes. So as soon as a
+// load gained far less than was expected of it, what it did before is forgotten.
+void Meter::doubt_old_evidence(double estimated, double seen, double noise) {
+    recent_.add({estimated, seen, seen});
+    const double expected = recent_.estimated * ratio();
+    if (expected < expected_noises * noise) {
+        return;
+    }
+    if (growing_ && recent_.seen < unexpected_share * expected) {
+        evidence_ = recent_;
+    }
+    // A gain may be seen before the command is answered that caused it.
+    const double early = std::max(recent_.seen - recent_.estimated, 0.0);
+    recent_ = {0, early, early};
+}
+
+// To be accused takes a gain beyond what may come and go without any data; a load that was taken
+// for steady and was not has used up part of that doubt in its favour. To be cleared takes next to
+// no gain.
 void Meter::judge_load(std::int64_t ceiling) {
-    const double doubt = std::min(allowance_bytes_, noise_of(ceiling));
-    if (sum_gained_ >= growing_above * sum_estimated_ + doubt) {
+    const double noise = pace_noise_of(ceiling);
+    const double doubt = std::max(std::min(allowance_bytes_, noise_of(ceiling)), noise);
+    if (evidence_.gained >= growing_above * evidence_.estimated + doubt) {
         if (!growing_ && last_.state >= GuardState::reserve) {
             allowance_bytes_ /= 2;
         }
         growing_ = true;
-    } else if (sum_gained_ <= steady_below * sum_estimated_ + doubt) {
+    } else if (std::max(evidence_.gained, evidence_.seen) <= steady_below * evidence_.estimated + noise) {
         growing_ = false;
     }
 }
 
+bool Meter::knows_load(std::int64_t ceiling) const noexcept {
+    return evidence_.estimated >= 2 * noise_of(ceiling);
+}
+
 double Meter::ratio() const noexcept {
-    return sum_estimated_ <= 0 ? 0.0 : std::clamp(sum_gained_ / sum_estimated_, 0.0, 1.5);
+    return evidence_.estimated <= 0 ? 0.0
+                                    : std::clamp(evidence_.gained / evidence_.estimated, 0.0, 1.5);
 }
 
 void Meter::follow_trend(MemoryState& state) {
-    const Trend point{state.sample.asked_at, state.counted, state.sample.expires};
+    const Trend point{
+        state.sample.asked_at, state.counted, state.sample.keys, state.sample.expires};
     const std::size_t newest = (trend_next_ + trend_size - 1) % trend_size;
     if (trend_count_ == 0 || point.at - trend_[newest].at >= trend_step) {
         trend_[trend_next_] = point;
@@ -241,11 +350,12 @@ void Meter::follow_trend(MemoryState& state) {
         }
     }
     state.learned_ratio = ratio();
-    state.foreign_growth_bytes_per_s = foreign_bytes_per_s_;
+    state.foreign_growth_bytes_per_s = foreign_.bytes_per_s();
     const double elapsed = seconds(point.at - oldest.at);
     if (elapsed <= 0.05) {
         return;
     }
+    keys_per_s_ = static_cast<double>(point.keys - oldest.keys) / elapsed;
     state.growth_bytes_per_s = static_cast<double>(point.counted - oldest.counted) / elapsed;
     const double expiring = static_cast<double>(oldest.expires - point.expires) / elapsed;
     const bool full = state.ceiling > 0 && state.counted >= state.ceiling - state.ceiling / 50;
@@ -257,64 +367,90 @@ void Meter::follow_trend(MemoryState& state) {
     }
 }
 
-Grant Meter::grant_for(
-    MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now
-) {
+Meter::Zones Meter::zones_of(const MemoryState& state, std::int64_t unaccounted, Nanos now) const {
     const auto ceiling = static_cast<double>(state.ceiling);
-    const auto shed = static_cast<std::int64_t>(settings_.shed_at * ceiling);
-    const auto throttle = static_cast<std::int64_t>(settings_.throttle_at * ceiling);
-    const std::int64_t settled = state.counted - state.evictable;
-    // What others will add until the next sample, damped so that equal proxies settle.
-    const auto foreign = static_cast<std::int64_t>(
-        foreign_bytes_per_s_ * 0.5 * std::min(seconds(now - granted_at_), 0.1)
-    );
-    const std::int64_t forecast = settled + unaccounted + foreign;
-    const std::int64_t margin = margin_of(state.ceiling);
+    Zones zones;
+    zones.shed = static_cast<std::int64_t>(settings_.shed_at * ceiling);
+    zones.throttle = static_cast<std::int64_t>(settings_.throttle_at * ceiling);
+    zones.settled = state.counted - state.evictable;
+    zones.margin = steady() ? steady_margin_of(state.ceiling) : margin_of(state.ceiling);
+    zones.forecast =
+        zones.settled + unaccounted +
+        static_cast<std::int64_t>(
+            foreign_.bytes_per_s() * std::min(seconds(now - granted_at_), foreign_ahead_s)
+        );
+    // A load that adds no keys fills no table, whatever its commands are estimated at.
+    const auto keys_seen = static_cast<std::int64_t>(std::max(keys_per_s_, 0.0) * keys_ahead_s);
+    const bool adds_none = knows_load(state.ceiling) && ratio() <= steady_below;
+    const std::int64_t keys_charged = adds_none ? 0 : unaccounted / key_bytes_min;
+    zones.jumps =
+        jumps_to_come(state.sample, keys_seen + keys_charged, state.ceiling - zones.settled);
+    return zones;
+}
 
+// Growth goes on slowly towards a jump that would take all that is left: it may be put off, and to
+// wait for it here would be to wait for ever.
+std::int64_t Meter::before_jumps(std::int64_t bytes, const Zones& zones) noexcept {
+    return std::max<std::int64_t>(std::max(bytes - zones.jumps, bytes / 16), 0);
+}
+
+Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open_left, Nanos now) {
     Grant grant;
-    grant.room = state.ceiling - forecast;
-    grant.reserve = margin;
-    const std::int64_t usable = std::max<std::int64_t>(grant.room - margin, 0);
+    grant.room = state.ceiling - zones.forecast - zones.jumps;
+    grant.reserve = zones.margin;
+    const std::int64_t to_ceiling = state.ceiling - zones.forecast;
+    const std::int64_t usable = before_jumps(to_ceiling - zones.margin, zones);
+    const std::int64_t reserve = state.ceiling - zones.shed;
     probing_ = false;
-    if (forecast < throttle) {
+    if (zones.forecast + zones.jumps < zones.throttle) {
         state.state = GuardState::plenty;
         state.reason = "memory is far from the ceiling";
-        grant.reserve = state.ceiling - shed;
-        grant.open = throttle - forecast;
-    } else if (settled >= state.ceiling - margin) {
+        grant.reserve = reserve;
+        grant.open = our_share_of(zones.throttle - zones.forecast - zones.jumps);
+    } else if (zones.settled >= state.ceiling - zones.margin) {
         state.state = GuardState::ceiling;
         state.reason = "memory is at the ceiling";
-        grant.open = std::min(usable, probe_bytes(state.ceiling - shed, now));
+        const std::int64_t left = to_ceiling - steady_margin_of(state.ceiling);
+        grant.open = std::min(std::max<std::int64_t>(left / 4, 0), probe_bytes(reserve, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
         probing_ = true;
     } else if (steady()) {
-        state.state = forecast < shed ? GuardState::paced : GuardState::reserve;
+        state.state = zones.forecast < zones.shed ? GuardState::paced : GuardState::reserve;
         state.reason = "near the ceiling, but writes do not add";
-        grant.open = std::max(shed - forecast, usable / 2);
-    } else if (settled < shed) {
+        // Of a load that is not known yet, others may bring as much at the same time.
+        grant.open = knows_load(state.ceiling) ? usable / 2 : usable / 8;
+    } else if (zones.settled < zones.shed) {
         state.state = GuardState::paced;
         state.reason = "memory grows towards the ceiling";
-        grant.reserve = state.ceiling - shed;
-        grant.open =
-            paced_bytes(static_cast<double>(forecast), static_cast<double>(shed), open_left, now);
+        grant.open = paced_bytes(zones, open_left, now);
+        if (zones.settled >= zones.shed - reserve / 4) {
+            grant.open = std::max(grant.open, std::min(usable, probe_bytes(reserve, now)));
+            probing_ = true;
+        }
+        // Those who have waited for hold_max pass; others have such clients, too.
+        grant.reserve = grant.room - our_share_of(before_jumps(zones.shed - zones.forecast, zones));
     } else {
         state.state = GuardState::reserve;
         state.reason = "memory grows within the reserve";
-        grant.open = std::min(usable, probe_bytes(state.ceiling - shed, now));
+        grant.open = std::min(usable, probe_bytes(reserve, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
         probing_ = true;
     }
     return grant;
 }
 
-// The rate that keeps the ceiling `horizon` away, in bytes of estimate.
-std::int64_t Meter::paced_bytes(double forecast, double shed, std::int64_t open_left, Nanos now)
-    const {
-    const double left = std::max(shed - forecast, 0.0);
+std::int64_t Meter::our_share_of(std::int64_t bytes) const noexcept {
+    return static_cast<std::int64_t>(foreign_.share() * static_cast<double>(bytes));
+}
+
+// Our share of the rate that keeps the ceiling `horizon` away, in bytes of estimate.
+std::int64_t Meter::paced_bytes(const Zones& zones, std::int64_t open_left, Nanos now) const {
+    const auto left = static_cast<double>(before_jumps(zones.shed - zones.forecast, zones));
     if (settings_.horizon <= 0) {
         return static_cast<std::int64_t>(left);
     }
-    const double rate = left / seconds(settings_.horizon) / std::max(ratio(), steady_below);
+    const double rate = foreign_.pace_factor() * left / seconds(settings_.horizon) /
+                        std::max(ratio(), steady_below);
     const double elapsed = std::min(seconds(now - granted_at_), 1.0);
     const double carried =
         std::clamp(static_cast<double>(open_left), 0.0, rate * seconds(carry_max));
@@ -323,57 +459,65 @@ std::int64_t Meter::paced_bytes(double forecast, double shed, std::int64_t open_
 
 // While all are refused nothing would be learned: a little is let through now and then.
 std::int64_t Meter::probe_bytes(std::int64_t reserve, Nanos now) {
-    const std::int64_t bytes = std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max);
-    const double gain = static_cast<double>(bytes) * ratio();
-    if (gain > probe_gain_left_ || now - probed_at_ < probe_interval) {
+    if (now - probed_at_ < probe_interval) {
+        return 0;
+    }
+    const auto wished =
+        static_cast<double>(std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max));
+    const double bytes = std::min(wished, probe_gain_left_ / std::max(ratio(), steady_below));
+    if (bytes < static_cast<double>(probe_bytes_min)) {
         return 0;
     }
     probed_at_ = now;
-    probe_gain_left_ -= gain;
-    return bytes;
+    return static_cast<std::int64_t>(bytes);
 }
 
-// What probes may gain: a quarter of the reserve when memory has been below it, an eighth of what
-// is left when those who were refused have gone and others may have come, and a trickle for loads
-// that change while they are refused.
+// What probes may gain: a quarter of the reserve when memory has been below it; an eighth of what
+// is left when others may have come, half as much each time that they turned out to be like those
+// before; and a trickle, ever more seldom, for loads that change while they are refused.
 void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos now) {
     const double ceiling = static_cast<double>(state.ceiling);
     const double reserve = ceiling * (1.0 - settings_.shed_at);
     const double settled = static_cast<double>(state.counted - state.evictable);
-    const double left =
-        std::max(0.0, ceiling - static_cast<double>(margin_of(state.ceiling)) - settled);
-    const bool newly_refused = refused != refused_seen_;
-    if (settled < ceiling * settings_.shed_at) {
-        probe_gain_left_ = reserve / 4;
+    const double left = std::max(0.0, ceiling - settled);
+    const double share = std::max(foreign_.share(), probe_share_min);
+    const bool others_came = demand_.observe(refused, now, demand_pause + 2 * settings_.hold_max);
+    if (steady() || now - probe_halved_at_ > probe_memory) {
+        probe_halvings_ = std::max(probe_halvings_ - 1, 0);
+        probe_halved_at_ = now;
+    }
+    if (settled < ceiling * settings_.shed_at - reserve / 4) {
+        probe_gain_left_ = share * reserve / 4;
         probe_refilled_at_ = now;
+        trickle_interval_ = trickle_interval_min;
         allowance_bytes_ = noise_of(state.ceiling);
-    } else if (newly_refused && now - refused_at_ > demand_pause) {
-        probe_gain_left_ = std::max(probe_gain_left_, left / 8);
-        sum_estimated_ *= evidence_kept_by_pause;
-        sum_gained_ *= evidence_kept_by_pause;
-    } else if (now - probe_refilled_at_ > trickle_interval) {
-        probe_gain_left_ += std::min(reserve, left) / 64;
+    } else if (others_came) {
+        const double refill = share * left / 8 / std::exp2(probe_halvings_);
+        probe_gain_left_ = std::max(probe_gain_left_, refill);
+        probe_halvings_ = std::min(probe_halvings_ + 1, probe_halvings_max);
+        probe_halved_at_ = now;
+        evidence_.fade(evidence_kept_by_pause);
+    } else if (now - probe_refilled_at_ > trickle_interval_) {
+        probe_gain_left_ = std::max(probe_gain_left_, share * left / 32);
         probe_refilled_at_ = now;
+        trickle_interval_ = std::min(2 * trickle_interval_, trickle_interval_max);
     }
-    if (newly_refused) {
-        refused_at_ = now;
-    }
-    refused_seen_ = refused;
 }
 
-void Meter::on_backend_oom(Nanos) noexcept {
-    evictable_disproved_ = true;
+void Meter::on_backend_oom(Nanos now) noexcept {
+    evictable_.disprove(now);
 }
 
 Nanos Meter::next_interval(Nanos configured) const noexcept {
     const bool pressing = last_.state >= GuardState::paced;
+    Nanos interval = configured;
     if (pressing) {
-        return std::max(configured / 10, std::min(configured, 10 * millisecond));
+        interval = std::max(configured / 10, std::min(configured, 10 * millisecond));
+    } else if (granted_at_ - idle_since_ > idle_after) {
+        interval = std::max(configured, std::min(10 * configured, second));
     }
-    if (granted_at_ - idle_since_ > idle_after) {
-        return std::max(configured, std::min(10 * configured, second));
-    }
-    return configured;
+    // A sample must not grow stale only because the next one is not due.
+    return std::min(interval, settings_.stale_after / 2);
 }
 
 }  // namespace spillway::policy

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "policy/credit.hpp"
+#include "policy/demand.hpp"
+#include "policy/evictable.hpp"
+#include "policy/foreign_growth.hpp"
 #include "policy/memory_state.hpp"
 #include "policy/modes.hpp"
 
@@ -49,7 +52,7 @@ class Meter {
     // never was one.
     [[nodiscard]] Reading without_sample(Nanos now, std::string_view why);
 
-    // A backend OOM reply disproves what was thought evictable, until evictions are seen again.
+    // A backend OOM reply disproves what was thought evictable, for a while.
     void on_backend_oom(Nanos now) noexcept;
 
     // How soon the next sample should be asked for, given the configured interval.
@@ -59,49 +62,94 @@ class Meter {
     struct Trend {
         Nanos at = 0;
         std::int64_t counted = 0;
+        std::int64_t keys = 0;
         std::int64_t expires = 0;
+    };
+    struct Evidence {
+        double estimated = 0;
+        double gained = 0;
+        double seen = 0;  // gained, without regard to what was under way
+
+        void add(const Evidence& more) noexcept {
+            estimated += more.estimated;
+            gained += more.gained;
+            seen += more.seen;
+        }
+        void fade(double kept) noexcept {
+            estimated *= kept;
+            gained *= kept;
+            seen *= kept;
+        }
+    };
+    // Where memory stands, in bytes.
+    struct Zones {
+        std::int64_t throttle = 0;
+        std::int64_t shed = 0;
+        std::int64_t settled = 0;   // counted - evictable
+        std::int64_t forecast = 0;  // with what is under way
+        std::int64_t jumps = 0;     // of the tables, that are about to come
+        std::int64_t margin = 0;    // kept free below the ceiling
     };
 
     [[nodiscard]] std::string_view blind_reason(const MemorySample& sample) const;
-    [[nodiscard]] std::int64_t evictable_bytes(const MemorySample& sample, EvictionFamily family);
+    [[nodiscard]] bool is_too_old(Nanos now) const noexcept;
+    void note_refusing(GuardState state, Nanos now) noexcept;
     [[nodiscard]] bool steady() const noexcept { return !growing_; }
     [[nodiscard]] double ratio() const noexcept;
     void forget();
-    void judge_load(std::int64_t ceiling);
-    void learn(const MemoryState& state, const TrafficCounters& at_ask);
-    void follow_trend(MemoryState& state);
-    [[nodiscard]] Grant grant_for(
-        MemoryState& state, std::int64_t unaccounted, std::int64_t open_left, Nanos now
-    );
-    [[nodiscard]] std::int64_t paced_bytes(
-        double forecast, double shed, std::int64_t open_left, Nanos now
+    [[nodiscard]] Interval interval_until(
+        const MemoryState& state, const TrafficCounters& at_ask, const TrafficCounters& now_counters
     ) const;
+    void learn(const MemoryState& state, const Interval& interval);
+    void doubt_old_evidence(double estimated, double seen, double noise);
+    void judge_load(std::int64_t ceiling);
+    void follow_pace(const MemoryState& state, const Interval& interval);
+    void follow_trend(MemoryState& state);
+    [[nodiscard]] Zones zones_of(const MemoryState& state, std::int64_t unaccounted, Nanos now)
+        const;
+    [[nodiscard]] static std::int64_t before_jumps(std::int64_t bytes, const Zones& zones) noexcept;
+    [[nodiscard]] Grant grant_for(
+        MemoryState& state, const Zones& zones, std::int64_t open_left, Nanos now
+    );
+    [[nodiscard]] std::int64_t paced_bytes(const Zones& zones, std::int64_t open_left, Nanos now)
+        const;
+    [[nodiscard]] std::int64_t our_share_of(std::int64_t bytes) const noexcept;
+    [[nodiscard]] bool knows_load(std::int64_t ceiling) const noexcept;
     [[nodiscard]] std::int64_t probe_bytes(std::int64_t reserve, Nanos now);
     void refill_probes(const MemoryState& state, std::int64_t refused, Nanos now);
+
+    static constexpr Nanos trickle_interval_min = second;
 
     GuardSettings settings_;
     MemoryState last_;
     std::string last_run_id_;
     TrafficCounters last_at_ask_;
     bool has_last_ = false;
+    bool can_compare_ = false;  // the last sample was one to compare the next with
 
     // What was learned of the load: estimates and gains, older evidence fading. Gains carry the
     // noise of used_memory, so little evidence decides nothing: `allowance_` bytes of gain are not
     // held against a load.
-    double sum_estimated_ = 0;
-    double sum_gained_ = 0;
+    Evidence evidence_;
+    Evidence recent_;   // since a gain was last compared with what was expected
+    Evidence carried_;  // of intervals in which nothing was answered
     double allowance_bytes_ = 1 << 20;
     bool growing_ = false;  // with hysteresis; a load of which nothing is known counts as steady
-    double foreign_bytes_per_s_ = 0;
+    ForeignGrowth foreign_;
+    EvictableEstimate evictable_;
+    double keys_per_s_ = 0;
     Nanos granted_at_ = 0;
     Nanos probed_at_ = 0;
     double probe_gain_left_ =
         0;  // bytes that probes may still gain: the reserve must not be eaten in steps
     Nanos probe_refilled_at_ = 0;
-    Nanos refused_at_ = 0;  // when a command was last refused
-    std::int64_t refused_seen_ = 0;
+    Nanos trickle_interval_ = trickle_interval_min;
+    int probe_halvings_ = 0;
+    Nanos probe_halved_at_ = 0;
+    Demand demand_;
     bool probing_ = false;
-    bool evictable_disproved_ = false;
+    bool refusing_ = false;
+    Nanos refusing_since_ = 0;
     Nanos idle_since_ = 0;
 
     static constexpr std::size_t trend_size = 32;

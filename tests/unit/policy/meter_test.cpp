@@ -1,10 +1,7 @@
-// What samples grant, and the real meter and guard against a small model of Redis, by seed.
+// What samples mean and grant; tests/sim/ drives the meter through whole schedules.
 #include "policy/meter.hpp"
 
-#include "policy/guard.hpp"
-
-#include <algorithm>
-#include <random>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -62,10 +59,10 @@ TEST(Meter, VolatileCountsOnlyKeysWithATtlAndUnlearnsThemAfterAnOom) {
     EXPECT_NEAR(
         static_cast<double>(read(meter, sample).state.evictable), 62.0 * mib * 0.8 * 0.5, mib
     );
-    meter.on_backend_oom(second);
-    sample.asked_at += second;
+    meter.on_backend_oom(second + millisecond);
+    sample.asked_at += 100 * millisecond;
     EXPECT_EQ(read(meter, sample).state.evictable, 0);
-    sample.asked_at += second;
+    sample.asked_at += 100 * millisecond;
     sample.evicted_keys = 5;
     EXPECT_GT(read(meter, sample).state.evictable, 0) << "evictions are seen again";
 }
@@ -87,6 +84,10 @@ TEST(Meter, StandsAsideWithAReason) {
     EXPECT_TRUE(blind([](MemorySample& s) { s.not_counted_for_evict = 100 * mib; }));
     EXPECT_TRUE(blind([](MemorySample& s) { s.loading = true; }));
     EXPECT_TRUE(blind([](MemorySample& s) { s.primary = false; }));
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    EXPECT_TRUE(blind([](MemorySample& s) { s.used_memory = most; }));
+    EXPECT_TRUE(blind([](MemorySample& s) { s.maxmemory = most; }));
+    EXPECT_TRUE(blind([](MemorySample& s) { s.total_system_memory = mib; }));
 }
 
 TEST(Meter, GoesBlindOnlyWhenTheNewestSampleIsStale) {
@@ -111,153 +112,141 @@ TEST(Meter, TellsTheTimeToTheCeilingWhileMemoryGrows) {
     EXPECT_FALSE(reading.state.time_to_ceiling_s.has_value());
 }
 
-// One shard in front of a Redis that executes each command a little after it was sent. Memory is
-// counted in bytes; an adding write gains what it was estimated at or less, an overwriting one
-// nothing.
-struct Model {
-    explicit Model(std::uint64_t seed) : random(seed) {}
+// What others wrote while we did nothing is theirs for the first moments in which we do something.
+TEST(Meter, GrowthOfOthersIsNotHeldAgainstThoseWhoComeAfterThem) {
+    Meter meter{GuardSettings{}};
+    TrafficCounters ours;
+    Nanos at = second;
+    std::int64_t used = 55 * mib;
+    Meter::Reading reading;
+    for (int i = 0; i < 20; ++i, at += 50 * millisecond) {
+        used += mib / 4;
+        reading = meter.on_sample(sample_of(used, at), ours, ours, 0, at);
+    }
+    EXPECT_GT(reading.state.foreign_growth_bytes_per_s, 4.0 * mib);
+    for (int i = 0; i < 4; ++i, at += 50 * millisecond) {
+        used += i < 2 ? mib / 4 : 0;  // they end, and we overwrite
+        ours.charged = ours.spent = ours.answered = ours.grown += 100'000;
+        reading = meter.on_sample(sample_of(used, at), ours, ours, 0, at);
+        EXPECT_TRUE(reading.steady) << i;
+    }
+}
 
-    // A millisecond of demand: `writes` of about a kilobyte.
-    void step(int writes, bool adds) {
-        now += millisecond;
-        for (const Sent& done : under_way) {
-            used += done.gain;
-            guard.settle(done.charged, done.charged);
-        }
-        under_way.clear();
-        peak = std::max(peak, used);
-        if (now >= next_sample) {
-            take_sample();
-        }
-        for (int i = 0; i < writes; ++i) {
-            const Cost cost{
-                .charge = std::uniform_int_distribution<std::int64_t>(800, 2000)(random),
-                .lasting = 0,
-                .large = false};
-            const bool passes =
-                guard.quick(cost) ||
-                guard.judge(cost, 1000, Priority::normal, now, waiting).verdict == Verdict::pass;
-            ++(passes ? passed : stopped);
-            if (!passes) {
-                continue;
-            }
-            const double share = std::uniform_real_distribution<double>(0.6, 1.0)(random);
-            under_way.push_back(
-                {cost.charge,
-                 adds ? static_cast<std::int64_t>(static_cast<double>(cost.charge) * share) : 0}
-            );
-        }
-        guard.flush();
-        if (waiting.since != 0 && now - waiting.since >= settings.hold_max) {
-            waiting.since = 0;
-        }
-        if (guard.take_sample_wish()) {
-            next_sample = std::min(next_sample, now + 2 * millisecond);
-        }
+TEST(Meter, TheSameGrowthIsOursWhenItComesWithOurCommands) {
+    Meter meter{GuardSettings{}};
+    TrafficCounters ours;
+    Nanos at = second;
+    std::int64_t used = 55 * mib;
+    Meter::Reading reading;
+    for (int i = 0; i < 20; ++i, at += 50 * millisecond) {
+        used += mib / 4;
+        ours.charged = ours.spent = ours.answered = ours.grown += mib / 4;
+        reading = meter.on_sample(sample_of(used, at), ours, ours, 0, at);
     }
-    void take_sample() {
-        const TrafficCounters at_ask = counters();
-        const std::int64_t open_left = pool.open();
-        pool.freeze();
-        const std::int64_t noise = std::uniform_int_distribution<std::int64_t>(-40'000, 0)(random);
-        const auto reading =
-            meter.on_sample(sample_of(used + noise, now), at_ask, counters(), open_left, now);
-        pool.grant(reading.grant);
-        guard.publish(
-            {.state = reading.state.state,
-             .family = EvictionFamily::noeviction,
-             .steady = reading.steady,
-             .ceiling = reading.state.ceiling,
-             .counted = reading.state.counted,
-             .evictable = 0}
-        );
-        next_sample = now + meter.next_interval(100 * millisecond);
-    }
-    [[nodiscard]] TrafficCounters counters() const {
-        return {
-            .charged = cells.charged.load(),
-            .answered = cells.answered.load(),
-            .spent = cells.spent.load(),
-            .grown = cells.grown.load(),
-            .refused = cells.refused.load()};
-    }
-    void reset_counts() { passed = stopped = 0; }
+    EXPECT_FALSE(reading.steady);
+    EXPECT_NEAR(reading.state.learned_ratio, 1.0, 0.1);
+}
 
-    struct Sent {
-        std::int64_t charged;
-        std::int64_t gain;
-    };
-    std::mt19937_64 random;
+// The server runs commands before it answers them: neither what is gained nor what is estimated may
+// be lost in between.
+TEST(Meter, GainsThatAreSeenBeforeTheAnswersCountAllTheSame) {
+    Meter meter{GuardSettings{}};
+    TrafficCounters at_ask;
+    Nanos at = second;
+    std::int64_t used = 55 * mib;
+    (void)meter.on_sample(sample_of(used, at), at_ask, at_ask, 0, at);
+    Meter::Reading reading;
+    for (int i = 0; i < 6; ++i) {
+        TrafficCounters sent = at_ask;
+        sent.charged = sent.spent += 500'000;
+        used += 450'000;
+        at += 2 * millisecond;
+        (void)meter.on_sample(sample_of(used, at), at_ask, sent, 0, at);
+        at_ask = sent;
+        at_ask.answered = at_ask.grown = sent.spent;
+        at += 2 * millisecond;
+        reading = meter.on_sample(sample_of(used, at), at_ask, at_ask, 0, at);
+    }
+    EXPECT_FALSE(reading.steady);
+    EXPECT_NEAR(reading.state.learned_ratio, 0.9, 0.15);
+}
+
+TEST(Meter, ALoadThatCeasedToAddIsFoundOutEvenWhereLittlePasses) {
+    Meter meter{GuardSettings{}};
+    TrafficCounters ours;
+    Nanos at = second;
+    std::int64_t used = 50 * mib;
+    for (int i = 0; i < 40; ++i, at += 50 * millisecond) {
+        used += mib / 4;
+        ours.charged = ours.spent = ours.answered = ours.grown += mib / 4;
+        (void)meter.on_sample(sample_of(used, at), ours, ours, 0, at);
+    }
+    Meter::Reading reading;
+    for (int i = 0; i < 20; ++i, at += 50 * millisecond) {
+        ours.charged = ours.spent = ours.answered = ours.grown += 20'000;
+        reading = meter.on_sample(sample_of(used, at), ours, ours, 0, at);
+    }
+    EXPECT_TRUE(reading.steady);
+}
+
+TEST(Meter, ATableThatIsAboutToDoubleComesOffTheRoom) {
+    Meter meter{GuardSettings{}};
+    TrafficCounters ours;
+    Meter::Reading reading;
+    for (int i = 0; i < 10; ++i) {
+        const Nanos at = second + i * 100 * millisecond;
+        MemorySample sample = sample_of(50 * mib + i * mib / 8, at);
+        sample.server = "redis 7.0.15";
+        sample.keys = sample.databases[0].keys = 65'000 - (9 - i) * 500;
+        ours.charged = ours.spent = ours.answered = ours.grown += mib / 8;
+        reading = meter.on_sample(sample, ours, ours, 0, at);
+    }
+    EXPECT_EQ(reading.grant.room, 64 * mib - reading.state.counted - mib)
+        << "the table of 65536 keys doubles within a quarter of a second";
+}
+
+TEST(Meter, ASampleThatTookTooLongIsNoEvidence) {
+    Meter meter{GuardSettings{}};
+    const MemorySample sample = sample_of(63 * mib, second);
+    const auto reading = meter.on_sample(sample, {}, {}, 0, 5 * second);
+    EXPECT_EQ(reading.state.state, GuardState::blind);
+    EXPECT_EQ(reading.grant.open, Grant::unlimited);
+}
+
+TEST(Meter, RefusingForLongNeedsFreshEvidence) {
     GuardSettings settings;
-    CreditPool pool;
-    TrafficCells cells;
-    Guard guard{pool, cells, settings};
+    settings.stale_after = 30 * second;
     Meter meter{settings};
-    Waiting waiting;
-    std::vector<Sent> under_way;
-    Nanos now = second;
-    Nanos next_sample = second;
-    std::int64_t used = 3 * mib;
-    std::int64_t peak = 0;
-    std::int64_t passed = 0;
-    std::int64_t stopped = 0;
-};
-
-class MeterModel : public testing::TestWithParam<std::uint64_t> {};
-INSTANTIATE_TEST_SUITE_P(Seeds, MeterModel, testing::Range<std::uint64_t>(1, 21));
-
-TEST_P(MeterModel, ABurstNeverPassesTheCeilingAndUsesWhatWasPaidFor) {
-    Model model(GetParam());
-    for (int i = 0; i < 30'000; ++i) {
-        model.step(20, true);
+    Nanos at = second;
+    for (; at < 55 * second; at += second) {
+        (void)read(meter, sample_of(64 * mib, at));
     }
-    EXPECT_LE(model.peak, 64 * mib);
-    EXPECT_GE(model.used, static_cast<std::int64_t>(0.96 * 64 * mib)) << "within three horizons";
-    EXPECT_LE(model.used, static_cast<std::int64_t>(0.99 * 64 * mib)) << "the reserve is kept";
+    EXPECT_EQ(meter.without_sample(at + second, "late").state.state, GuardState::ceiling);
+    for (; at < 70 * second; at += second) {
+        (void)read(meter, sample_of(64 * mib, at));
+    }
+    EXPECT_EQ(meter.without_sample(at + second, "late").state.state, GuardState::blind);
 }
 
-TEST_P(MeterModel, OverwritingAt98PercentIsNotRefused) {
-    Model model(GetParam());
-    model.used = static_cast<std::int64_t>(0.98 * 64 * mib);
-    for (int i = 0; i < 5'000; ++i) {
-        model.step(20, false);
-    }
-    EXPECT_GT(model.passed, 0);
-    EXPECT_LT(static_cast<double>(model.stopped), 0.01 * static_cast<double>(model.passed));
+TEST(Meter, ASampleIsAskedForBeforeTheLastOneIsStale) {
+    GuardSettings settings;
+    settings.stale_after = second;
+    Meter meter{settings};
+    (void)read(meter, sample_of(10 * mib, second));
+    EXPECT_LE(meter.next_interval(10 * second), second / 2);
+    (void)read(meter, sample_of(10 * mib, 100 * second));
+    EXPECT_LE(meter.next_interval(100 * millisecond), second / 2) << "even when nothing happens";
 }
 
-TEST_P(MeterModel, ServiceReturnsWithinASecondAfterABurst) {
-    Model model(GetParam());
-    for (int i = 0; i < 40'000; ++i) {
-        model.step(20, true);
-    }
-    for (int i = 0; i < 500; ++i) {
-        model.step(0, false);
-    }
-    for (int i = 0; i < 1'000; ++i) {
-        model.step(5, false);
-    }
-    model.reset_counts();
-    for (int i = 0; i < 1'000; ++i) {
-        model.step(5, false);
-    }
-    EXPECT_LT(static_cast<double>(model.stopped), 0.01 * static_cast<double>(model.passed));
-}
-
-TEST_P(MeterModel, ServiceReturnsAtOnceWhenMemoryIsFreed) {
-    Model model(GetParam());
-    for (int i = 0; i < 40'000; ++i) {
-        model.step(20, true);
-    }
-    model.used = 20 * mib;
-    for (int i = 0; i < 200; ++i) {
-        model.step(5, true);
-    }
-    model.reset_counts();
-    for (int i = 0; i < 500; ++i) {
-        model.step(5, true);
-    }
-    EXPECT_EQ(model.stopped, 0);
+// An overwriting load lives on what is left, however little: only what a few buffers need is kept.
+TEST(Meter, NearlyAtTheCeilingASteadyLoadStillPasses) {
+    Meter meter{GuardSettings{}};
+    const auto reading = read(meter, sample_of(64 * mib - 150'000, second));
+    EXPECT_EQ(reading.state.state, GuardState::reserve);
+    EXPECT_GT(reading.grant.room - reading.grant.reserve, 0);
+    EXPECT_EQ(
+        read(meter, sample_of(64 * mib - 50'000, 2 * second)).state.state, GuardState::ceiling
+    );
 }
 
 }  // namespace
