@@ -1,0 +1,458 @@
+// One Redis, proxies before it that know nothing of each other, and clients that load them,
+// a millisecond at a time.
+#include "tests/sim/world.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace spillway::sim {
+namespace {
+
+using policy::millisecond;
+
+constexpr Nanos step_length = millisecond;
+constexpr Nanos sample_interval_min = 2 * millisecond;
+
+// As the commands table has it for SET.
+policy::Cost cost_of(const Command& command) {
+    constexpr std::int64_t key_bytes = 12;
+    policy::Cost cost;
+    cost.lasting = (command.value_bytes + key_bytes) * 5 / 4 + 120;
+    cost.charge = cost.lasting;
+    if (command.kind == Command::Kind::move) {
+        cost.lasting = cost.charge = 64;
+    }
+    if (command.value_bytes >= large_value_bytes) {
+        cost.charge += command.value_bytes * 5 / 4;
+        cost.large = true;
+    }
+    return cost;
+}
+
+}  // namespace
+
+struct World::Connection {
+    Load* load = nullptr;
+    Proxy* proxy = nullptr;  // null: directly to Redis
+    std::size_t shard = 0;
+    policy::Waiting waiting;
+    Command next;
+    bool has_next = false;
+    bool held = false;
+    Nanos held_since = 0;
+    int outstanding = 0;
+    double tokens = 0;
+    std::int64_t passed = 0;
+};
+
+struct World::Proxy {
+    struct Shard {
+        Shard(policy::CreditPool& pool, const policy::GuardSettings& settings)
+            : guard(pool, cells, settings) {}
+        policy::TrafficCells cells;
+        policy::Guard guard;
+        std::vector<Connection*> held;
+        bool published = false;
+    };
+
+    explicit Proxy(const policy::GuardSettings& settings) : meter(settings) {}
+
+    [[nodiscard]] policy::TrafficCounters counters() const {
+        policy::TrafficCounters sum;
+        for (const auto& shard : shards) {
+            sum.charged += shard->cells.charged.load();
+            sum.answered += shard->cells.answered.load();
+            sum.spent += shard->cells.spent.load();
+            sum.grown += shard->cells.grown.load();
+            sum.refused += shard->cells.refused.load();
+        }
+        return sum;
+    }
+
+    policy::CreditPool pool;
+    policy::Meter meter;
+    std::vector<std::unique_ptr<Shard>> shards;
+    policy::MemoryState memory;
+    bool steady = true;
+    Nanos asked_at = 0;
+    Nanos next_ask = 0;
+    Nanos read_at = -1;  // when Redis reads INFO; -1 = none is under way
+    Nanos answer_at = -1;
+    Nanos looked_for_staleness = 0;
+    policy::TrafficCounters at_ask;
+    policy::MemorySample answer;
+    bool answered = false;
+    std::int64_t lasting = 0;
+};
+
+World::World(
+    RedisModel::Settings redis_settings,
+    policy::GuardSettings guard,
+    int proxies,
+    std::uint64_t seed
+)
+    : redis(std::move(redis_settings), seed),
+      settings(std::move(guard)),
+      random_(seed ^ 0x5157),
+      traces_(std::getenv("SPILLWAY_SIM_TRACE") != nullptr) {
+    trace_every_ = millisecond * (traces_ ? std::atoll(std::getenv("SPILLWAY_SIM_TRACE")) : 1);
+    for (int i = 0; i < proxies; ++i) {
+        proxies_.push_back(std::make_unique<Proxy>(settings));
+        proxies_.back()->next_ask =
+            now_ + std::uniform_int_distribution<Nanos>(0, 50 * millisecond)(random_);
+    }
+}
+
+World::~World() = default;
+
+Load& World::add(const Load& load) {
+    loads_.push_back(std::make_unique<Load>(load));
+    Load* const added = loads_.back().get();
+    const std::size_t places = added->bypasses ? 1 : proxies_.size();
+    for (std::size_t place = 0; place < places; ++place) {
+        for (int i = 0; i < added->connections; ++i) {
+            auto connection = std::make_unique<Connection>();
+            connection->load = added;
+            connection->proxy = added->bypasses ? nullptr : proxies_[place].get();
+            connection->shard = static_cast<std::size_t>(i % shards);
+            connections_.push_back(std::move(connection));
+        }
+    }
+    redis.set_connections(static_cast<std::int64_t>(connections_.size()));
+    return *added;
+}
+
+void World::start() {
+    started_ = true;
+    for (auto& proxy : proxies_) {
+        for (int i = 0; i < shards; ++i) {
+            proxy->shards.push_back(std::make_unique<Proxy::Shard>(proxy->pool, settings));
+        }
+    }
+    // Nobody is there before the first sample: without one everything passes.
+    const auto blind = [](const auto& proxy) { return !proxy->memory.sampled; };
+    while (std::any_of(proxies_.begin(), proxies_.end(), blind)) {
+        step();
+    }
+    for (int i = 0; i < 10; ++i) {  // the news reaches all shards
+        step();
+    }
+    redis.reset_peak();
+    clients_come_ = true;
+}
+
+void World::run(Nanos duration, const std::function<void()>& each_step) {
+    if (!started_) {
+        start();
+    }
+    for (const Nanos end = now_ + duration; now_ < end;) {
+        step();
+        if (each_step) {
+            each_step();
+        }
+    }
+}
+
+void World::step() {
+    now_ += step_length;
+    redis.tick(now_);
+    deliver_replies();
+    for (auto& proxy : proxies_) {
+        sample(*proxy);
+        for (std::size_t i = 0; i < proxy->shards.size(); ++i) {
+            Proxy::Shard& shard = *proxy->shards[i];
+            const bool due = std::any_of(shard.held.begin(), shard.held.end(), [&](auto* held) {
+                return held->waiting.since + settings.hold_max <= now_;
+            });
+            // The news of a sample reaches some shards a little later.
+            if (shard.published && random_() % 4 != 0) {
+                shard.published = false;
+                shard.guard.publish(
+                    {.state = proxy->memory.state,
+                     .family = proxy->memory.sample.family,
+                     .steady = proxy->steady,
+                     .ceiling = proxy->memory.ceiling,
+                     .counted = proxy->memory.counted,
+                     .evictable = proxy->memory.evictable}
+                );
+                resume(*proxy, i);
+            } else if (due) {
+                resume(*proxy, i);
+            }
+        }
+    }
+    for (auto& connection : connections_) {
+        const Load& load = *connection->load;
+        connection->tokens = std::min(
+            connection->tokens + load.per_second / load.connections / 1000.0, 4.0 * load.depth
+        );
+    }
+    const std::size_t first = connections_.empty() ? 0 : random_() % connections_.size();
+    for (std::size_t i = 0; clients_come_ && i < connections_.size(); ++i) {
+        issue(*connections_[(first + i) % connections_.size()]);
+    }
+    for (auto& proxy : proxies_) {
+        for (auto& shard : proxy->shards) {
+            shard->guard.flush();
+            if (shard->guard.take_sample_wish()) {
+                proxy->next_ask = std::min(
+                    proxy->next_ask, std::max(now_, proxy->asked_at + sample_interval_min)
+                );
+            }
+        }
+    }
+    serve();
+    if (traces_ && now_ % trace_every_ == 0) {
+        trace();
+    }
+}
+
+void World::trace() const {
+    std::printf(
+        "%6lld ms  %6.2f %%  keys %zu  ooms %lld  queue %zu",
+        static_cast<long long>(now_ / millisecond),
+        100 * redis.share(),
+        redis.keys(),
+        static_cast<long long>(redis.ooms()),
+        queue_.size()
+    );
+    for (const auto& proxy : proxies_) {
+        std::printf(
+            "  |  %s %s ratio %.2f open %lld room %lld",
+            std::string(policy::name_of(proxy->memory.state)).c_str(),
+            proxy->steady ? "steady" : "growing",
+            proxy->memory.learned_ratio,
+            static_cast<long long>(proxy->pool.open()),
+            static_cast<long long>(proxy->pool.room())
+        );
+    }
+    for (const auto& load : loads_) {
+        std::printf(
+            "  |  passed %lld held %lld refused %lld",
+            static_cast<long long>(load->passed),
+            static_cast<long long>(load->held),
+            static_cast<long long>(load->refused)
+        );
+    }
+    std::printf("\n");
+}
+
+void World::deliver_replies() {
+    for (const Arrived& reply : std::exchange(replies_, {})) {
+        Connection& connection = *reply.from;
+        --connection.outstanding;
+        if (connection.proxy != nullptr) {
+            Proxy::Shard& shard = *connection.proxy->shards[connection.shard];
+            shard.guard.settle(reply.charged, reply.ran ? reply.lasting : 0);
+            connection.proxy->lasting += reply.ran ? reply.lasting : 0;
+        }
+        if (!reply.ran) {
+            ++connection.load->failed;
+        }
+    }
+}
+
+void World::sample(Proxy& proxy) {
+    const bool idle = proxy.read_at < 0 && proxy.answer_at < 0;
+    if (idle && now_ >= proxy.next_ask) {
+        proxy.asked_at = now_;
+        proxy.at_ask = proxy.counters();
+        const Nanos latency =
+            std::uniform_int_distribution<Nanos>(probe.latency_min, probe.latency_max)(random_);
+        proxy.read_at = now_ + latency / 2;
+        proxy.answer_at = now_ + latency;
+    }
+    if (proxy.read_at >= 0 && now_ >= proxy.read_at && !probe.hangs) {
+        proxy.answer = redis.info();
+        if (probe.lie) {
+            probe.lie(proxy.answer);
+        }
+        proxy.read_at = -1;
+    }
+    if (proxy.read_at < 0 && proxy.answer_at >= 0 && now_ >= proxy.answer_at) {
+        proxy.answer_at = -1;
+        proxy.answer.asked_at = proxy.asked_at;
+        proxy.answer.answered_at = now_;
+        take(proxy, proxy.answer);
+        proxy.next_ask = proxy.asked_at + proxy.meter.next_interval(interval);
+    }
+    if (now_ - proxy.looked_for_staleness >= 50 * millisecond) {
+        proxy.looked_for_staleness = now_;
+        if (proxy.memory.state > policy::GuardState::blind) {
+            const auto reading = proxy.meter.without_sample(now_, "stale");
+            if (reading.state.state == policy::GuardState::blind) {
+                proxy.pool.grant(reading.grant);
+                proxy.memory = reading.state;
+                proxy.steady = reading.steady;
+                publish(proxy);
+            }
+        }
+    }
+}
+
+void World::take(Proxy& proxy, const policy::MemorySample& sample) {
+    const std::int64_t open_left = proxy.pool.open();
+    proxy.pool.freeze();
+    const auto reading =
+        proxy.meter.on_sample(sample, proxy.at_ask, proxy.counters(), open_left, now_);
+    proxy.pool.grant(reading.grant);
+    proxy.memory = reading.state;
+    proxy.steady = reading.steady;
+    publish(proxy);
+}
+
+void World::publish(Proxy& proxy) {
+    for (auto& shard : proxy.shards) {
+        shard->published = true;
+    }
+}
+
+// As a shard does it: in the order of waiting, each in turn, as far as it gets.
+void World::resume(Proxy& proxy, std::size_t shard) {
+    for (Connection* connection : std::exchange(proxy.shards[shard]->held, {})) {
+        connection->held = false;
+        issue(*connection);
+    }
+}
+
+Command World::draw(const Load& load) {
+    const int all = load.adds + load.overwrites + load.removes + load.moves;
+    int pick = std::uniform_int_distribution<int>(0, all - 1)(random_);
+    Command command;
+    command.ttl = load.ttl;
+    command.value_bytes =
+        std::uniform_int_distribution<std::int64_t>(load.value_min, load.value_max)(random_);
+    for (const auto& [kind, weight] :
+         {std::pair{Command::Kind::add, load.adds},
+          std::pair{Command::Kind::overwrite, load.overwrites},
+          std::pair{Command::Kind::remove, load.removes},
+          std::pair{Command::Kind::move, load.moves}}) {
+        if (pick < weight) {
+            command.kind = kind;
+            break;
+        }
+        pick -= weight;
+    }
+    if (command.kind == Command::Kind::remove || command.kind == Command::Kind::move) {
+        command.value_bytes = 10;
+    }
+    return command;
+}
+
+void World::issue(Connection& connection) {
+    const Load& load = *connection.load;
+    if (connection.held) {
+        return;
+    }
+    bool refused_one = false;
+    while (connection.outstanding < load.depth && !refused_one) {
+        if (!connection.has_next) {
+            if (!load.active || (load.per_second > 0 && connection.tokens < 1.0)) {
+                break;
+            }
+            connection.tokens -= load.per_second > 0 ? 1.0 : 0.0;
+            connection.next = draw(load);
+            connection.has_next = true;
+        }
+        const std::int64_t refused_before = load.refused;
+        if (!judge(connection)) {
+            return;
+        }
+        // A refused client looks at its reply before it goes on.
+        refused_one = load.refused != refused_before;
+    }
+    if (!connection.has_next) {
+        connection.waiting.since = 0;
+    }
+}
+
+// False when the command must wait.
+bool World::judge(Connection& connection) {
+    Load& load = *connection.load;
+    const Command& command = connection.next;
+    const policy::Cost cost = cost_of(command);
+    if (connection.proxy == nullptr || command.kind == Command::Kind::remove) {
+        send(connection, 0, 0);
+        return true;
+    }
+    Proxy::Shard& shard = *connection.proxy->shards[connection.shard];
+    std::int64_t lasting = cost.lasting;
+    if (!shard.guard.quick(cost)) {
+        const policy::Judgement judgement = shard.guard.judge(
+            cost,
+            static_cast<std::uint64_t>(command.value_bytes),
+            load.priority,
+            now_,
+            connection.waiting
+        );
+        if (judgement.verdict == policy::Verdict::hold) {
+            if (connection.held_since == 0) {
+                connection.held_since = now_;
+                ++load.held;
+            }
+            connection.held = true;
+            shard.held.push_back(&connection);
+            return false;
+        }
+        if (judgement.verdict == policy::Verdict::refuse) {
+            ++load.refused;
+            connection.has_next = false;
+            connection.held_since = 0;
+            return true;
+        }
+        lasting = judgement.teaches ? cost.lasting : 0;
+    }
+    if (connection.held_since != 0) {
+        load.longest_hold = std::max(load.longest_hold, now_ - connection.held_since);
+        connection.held_since = 0;
+    }
+    ++load.passed;
+    ++connection.passed;
+    load.lasting += cost.lasting;
+    send(connection, cost.charge, lasting);
+    return true;
+}
+
+void World::send(Connection& connection, std::int64_t charged, std::int64_t lasting) {
+    redis.receive(connection.next);
+    queue_.push_back({&connection, connection.next, charged, lasting});
+    connection.has_next = false;
+    ++connection.outstanding;
+}
+
+void World::serve() {
+    for (int left = commands_per_step; left > 0 && !queue_.empty(); --left) {
+        Arrived arrived = queue_.front();
+        queue_.pop_front();
+        arrived.ran = redis.execute(arrived.command, now_);
+        replies_.push_back(arrived);
+    }
+}
+
+policy::GuardState World::state(std::size_t proxy) const {
+    return proxies_[proxy]->memory.state;
+}
+
+bool World::steady(std::size_t proxy) const {
+    return proxies_[proxy]->steady;
+}
+
+const policy::MemoryState& World::memory(std::size_t proxy) const {
+    return proxies_[proxy]->memory;
+}
+
+std::int64_t World::lasting_of(std::size_t proxy) const {
+    return proxies_[proxy]->lasting;
+}
+
+std::vector<std::int64_t> World::passed_by_connection() const {
+    std::vector<std::int64_t> passed;
+    for (const auto& connection : connections_) {
+        passed.push_back(connection->passed);
+    }
+    return passed;
+}
+
+}  // namespace spillway::sim
