@@ -12,7 +12,9 @@ namespace {
 constexpr double explained_ratio = 1.5;
 constexpr double quiet_memory_s = 0.1;
 // What was seen while we did nothing holds on for so long while we do something.
-constexpr double busy_memory_s = 0.5;
+constexpr double busy_memory_s = 0.2;
+constexpr double ended_noises = 3;
+constexpr double ended_share = 0.5;
 constexpr double unexplained_memory_s = 0.5;
 // So many equal proxies find their share at once; more of them do so in time.
 constexpr double share_min = 1.0 / 32;
@@ -32,15 +34,18 @@ double ForeignGrowth::known_bytes(const Interval& interval, double noise) const 
     return std::clamp((quiet_ - noise / quiet_memory_s) * interval.seconds, 0.0, most);
 }
 
-void ForeignGrowth::observe(const Interval& interval) noexcept {
+void ForeignGrowth::observe(const Interval& interval, double noise) noexcept {
     const auto gained = static_cast<double>(interval.gained);
     const double rate = gained / interval.seconds;
     if (interval.possible <= quiet_bytes) {
         quiet_ = follow(quiet_, rate, interval.seconds, quiet_memory_s);
-    } else if (rate < quiet_) {
-        quiet_ = follow(quiet_, std::max(rate, 0.0), interval.seconds, quiet_memory_s);
+        since_quiet_ = {};
     } else {
-        quiet_ = follow(quiet_, 0.0, interval.seconds, busy_memory_s);
+        // All gain less than others alone did: they have ended, and what is gained may be ours.
+        (void)fill(since_quiet_, interval, quiet_ * interval.seconds, 0);
+        const bool ended = since_quiet_.compared_with > ended_noises * noise &&
+                           since_quiet_.gained < ended_share * since_quiet_.compared_with;
+        quiet_ = ended ? 0 : follow(quiet_, 0.0, interval.seconds, busy_memory_s);
     }
     const double explained = explained_ratio * static_cast<double>(interval.estimated);
     const double beyond = std::max(0.0, gained - explained) / interval.seconds;

@@ -25,7 +25,7 @@ class ForeignGrowth {
     // How much of the interval's gain is known not to be ours: others grew like this when we did
     // nothing. Before observe(). `noise` is what may come and go without any data.
     [[nodiscard]] double known_bytes(const Interval& interval, double noise) const noexcept;
-    void observe(const Interval& interval) noexcept;
+    void observe(const Interval& interval, double noise) noexcept;
     // Growth that our commands do not explain.
     [[nodiscard]] double bytes_per_s() const noexcept { return unexplained_; }
 
@@ -56,6 +56,7 @@ class ForeignGrowth {
     double unexplained_ = 0;  // bytes a second above what our estimates could be
     double share_ = 1.0;
     double pace_factor_ = 1.0;
+    Window since_quiet_;
     Window paced_;
     Window compared_;
 };

@@ -259,7 +259,7 @@ void Meter::follow_pace(const MemoryState& state, const Interval& interval) {
 void Meter::learn(const MemoryState& state, const Interval& interval) {
     // What others were seen to add while we added nothing is theirs now, too.
     const double known = foreign_.known_bytes(interval, pace_noise_of(state.ceiling));
-    foreign_.observe(interval);
+    foreign_.observe(interval, pace_noise_of(state.ceiling));
     const auto possible = static_cast<double>(interval.possible);
     const double noise = noise_of(state.ceiling);
     Evidence evidence;
@@ -472,7 +472,7 @@ std::int64_t Meter::probe_bytes(std::int64_t reserve, Nanos now) {
     return static_cast<std::int64_t>(bytes);
 }
 
-// What probes may gain: a quarter of the reserve when memory has been below it; an eighth of what
+// What probes may gain: an eighth of the reserve when memory has been below it; a sixteenth of what
 // is left when others may have come, half as much each time that they turned out to be like those
 // before; and a trickle, ever more seldom, for loads that change while they are refused.
 void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos now) {
@@ -487,12 +487,12 @@ void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos 
         probe_halved_at_ = now;
     }
     if (settled < ceiling * settings_.shed_at - reserve / 4) {
-        probe_gain_left_ = share * reserve / 4;
+        probe_gain_left_ = share * reserve / 8;
         probe_refilled_at_ = now;
         trickle_interval_ = trickle_interval_min;
         allowance_bytes_ = noise_of(state.ceiling);
     } else if (others_came) {
-        const double refill = share * left / 8 / std::exp2(probe_halvings_);
+        const double refill = share * left / 16 / std::exp2(probe_halvings_);
         probe_gain_left_ = std::max(probe_gain_left_, refill);
         probe_halvings_ = std::min(probe_halvings_ + 1, probe_halvings_max);
         probe_halved_at_ = now;

@@ -16,7 +16,7 @@ TEST(ForeignGrowth, WhatGrewWhileWeDidNothingIsKnown) {
     ForeignGrowth foreign;
     const Interval quiet{.seen = 100'000, .gained = 100'000, .seconds = 0.01};
     for (int i = 0; i < 300; ++i) {
-        foreign.observe(quiet);
+        foreign.observe(quiet, noise);
     }
     EXPECT_NEAR(foreign.bytes_per_s(), 10e6, 1e6);
     const Interval busy{
@@ -27,9 +27,24 @@ TEST(ForeignGrowth, WhatGrewWhileWeDidNothingIsKnown) {
         .possible = 50'000};
     EXPECT_GT(foreign.known_bytes(busy, noise), 90'000);
     for (int i = 0; i < 200; ++i) {
-        foreign.observe(busy);
+        foreign.observe(busy, noise);
     }
     EXPECT_LT(foreign.known_bytes(busy, noise), 20'000) << "it is not known for ever";
+}
+
+TEST(ForeignGrowth, ThatItEndedIsSeenAtOnce) {
+    ForeignGrowth foreign;
+    for (int i = 0; i < 30; ++i) {
+        foreign.observe({.seen = 2'000'000, .gained = 2'000'000, .seconds = 0.01}, noise);
+    }
+    const Interval ours{
+        .seen = 100'000,
+        .gained = 100'000,
+        .estimated = 120'000,
+        .seconds = 0.01,
+        .possible = 120'000};
+    foreign.observe(ours, noise);
+    EXPECT_EQ(foreign.known_bytes(ours, noise), 0) << "these 10 MB a second are no part of 200";
 }
 
 TEST(ForeignGrowth, TheShareIsWhatWeMayHaveCaused) {
