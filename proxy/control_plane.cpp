@@ -294,14 +294,15 @@ void ControlPlane::watch_staleness() {
         if (error) {
             return;
         }
-        const policy::Nanos now = net::monotonic_now();
-        const bool stale = state_.sampled && state_.state > policy::GuardState::blind &&
-                           now - state_.sample.asked_at > guard_settings_.stale_after;
-        if (stale) {
-            const policy::Meter::Reading reading =
-                meter_.without_sample(now, "the newest sample is older than stale_after");
-            pool_.grant(reading.grant);
-            take(reading);
+        if (state_.state > policy::GuardState::blind) {
+            const policy::Meter::Reading reading = meter_.without_sample(
+                net::monotonic_now(),
+                "no sample has come for longer than the guard may go on without"
+            );
+            if (reading.state.state == policy::GuardState::blind) {
+                pool_.grant(reading.grant);
+                take(reading);
+            }
         }
         log_guard_state();
         watch_staleness();

@@ -22,87 +22,12 @@ constexpr int reads_max = 4;
 // Bytes that move at the client's pace are held up to here, so that the backend's next piece is at
 // hand.
 constexpr std::size_t paced_bytes_max = 256 * 1024;
-constexpr core::Nanos linger_max = policy::second;
 // A client that lags behind its replies but has read some within this time is waited for.
 constexpr core::Nanos lag_patience = policy::second;
-constexpr core::Nanos drain_grace = 200 * policy::millisecond;
-// A connection request that a busy backend's full queue dropped would be sent again by the kernel
-// after a second: within the time for connecting, we ask this often ourselves.
-constexpr core::Nanos dials_per_timeout = 4;
 // A stash above this gives its memory back once it is empty.
 constexpr std::size_t stash_kept_bytes_max = 512;
 
 }  // namespace
-
-SessionDriver::SessionDriver(
-    Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id
-)
-    : shard_(shard), listener_(listener), session_(shard.context(), id, std::move(address)) {
-    client_.ready = &SessionDriver::client_ready;
-    client_.driver = this;
-    client_.fd = std::move(client);
-    backend_.ready = &SessionDriver::backend_ready;
-    backend_.driver = this;
-    shard_.context().metrics.clients.add();
-    shard_.context().metrics.client_connections.add();
-}
-
-SessionDriver::~SessionDriver() {
-    shard_.context().metrics.clients.sub();
-    listener_.clients.fetch_sub(1, std::memory_order_relaxed);
-}
-
-void SessionDriver::start() {
-    if (!shard_.poller().add(client_.fd.get(), client_)) {
-        return die(ClosedReason::client_error);
-    }
-    deadline_ = shard_.context().now + shard_.settings().connect_timeout;
-    shard_.list_timed(*this);
-    dial_next();
-}
-
-void SessionDriver::dial_next() {
-    int error = EHOSTUNREACH;
-    redial_at_ = shard_.context().now + shard_.settings().connect_timeout / dials_per_timeout;
-    while (endpoint_ < shard_.endpoints().size()) {
-        Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
-        error = dialled.error;
-        if (dialled.status == IoStatus::failed) {
-            continue;
-        }
-        backend_.fd = std::move(dialled.fd);
-        backend_.readable = backend_.half_closed = false;
-        if (!shard_.poller().add(backend_.fd.get(), backend_)) {
-            error = errno;
-            continue;
-        }
-        if (dialled.status == IoStatus::done) {
-            connected();
-        }
-        return;
-    }
-    backend_unavailable(
-        shard_.endpoints().empty() ? "its name cannot be resolved" : std::strerror(error)
-    );
-}
-
-void SessionDriver::connected() {
-    phase_ = Phase::relaying;
-    deadline_ = 0;
-    shard_.context().metrics.backend_connections.add();
-    if (client_.readable) {
-        pump_client();
-    }
-}
-
-void SessionDriver::backend_unavailable(const char* why) {
-    backend_.fd.reset();
-    shard_.context().metrics.connections_refused[metrics::RefusedReason::backend_unavailable].add();
-    spool("-ERR spillway: backend unavailable (" + std::string(why) + ")\r\n");
-    phase_ = Phase::closing;
-    closed_reason_ = ClosedReason::backend_error;
-    flush_client();
-}
 
 void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     SessionDriver& self = *static_cast<Side&>(watch).driver;
@@ -303,21 +228,24 @@ void SessionDriver::show_local_replies() {
     }
 }
 
-void SessionDriver::resume() {
+bool SessionDriver::resume() {
     if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) {
-        return;
+        return false;
     }
     if (!session_.held() && client_lags()) {
-        return watch_lag();
+        watch_lag();
+        return false;
     }
+    const std::size_t waiting = stash_.size();
     feed_requests(stash_);
-    if (phase_ != Phase::relaying) {
-        return;
-    }
-    if (client_.ended) {
+    const bool anything_moved = stash_.size() != waiting;
+    if (phase_ == Phase::relaying && client_.ended) {
         client_ended();
     }
-    pump_client();
+    if (phase_ == Phase::relaying) {
+        pump_client();
+    }
+    return anything_moved;
 }
 
 void SessionDriver::go_on() {
@@ -375,7 +303,8 @@ void SessionDriver::flush_backend() {
         return;
     }
     if (!stash_.empty()) {
-        return resume();
+        (void)resume();
+        return;
     }
     if (client_.ended) {
         return client_ended();
@@ -430,14 +359,15 @@ void SessionDriver::read_backend_once() {
         show_local_replies();
     }
     if (session_.awaits_replies()) {
-        resume();
+        (void)resume();
     }
 }
 
 // What has been read of the client first, then more of it.
 void SessionDriver::go_on_with_requests() {
     if (!stash_.empty() && !session_.held()) {
-        return resume();
+        (void)resume();
+        return;
     }
     if (client_.readable) {
         pump_client();
@@ -499,101 +429,6 @@ void SessionDriver::flush_client() {
     if (phase_ == Phase::relaying && !client_lags()) {
         go_on_with_requests();
     }
-}
-
-// The backend has ended, or the session must: what is spooled still goes to the client.
-void SessionDriver::begin_closing(ClosedReason reason) {
-    if (phase_ == Phase::relaying) {
-        shard_.context().metrics.backend_connections.sub();
-    }
-    phase_ = Phase::closing;
-    closed_reason_ = reason;
-    session_.drop_hold();
-    backend_.fd.reset();
-    to_backend_.clear();
-    std::string().swap(stash_);
-    flush_client();
-}
-
-// Closing with unread bytes would reset the connection and might take the last reply from the
-// client.
-void SessionDriver::finish_closing() {
-    if (client_.ended) {
-        return die(closed_reason_);
-    }
-    finish_writing(client_.fd.get());
-    phase_ = Phase::lingering;
-    deadline_ = shard_.context().now + linger_max;
-    shard_.list_timed(*this);
-    pump_client();
-}
-
-void SessionDriver::die(ClosedReason reason) {
-    if (phase_ == Phase::dead) {
-        return;
-    }
-    core::ShardContext& context = shard_.context();
-    if (phase_ == Phase::relaying) {
-        context.metrics.backend_connections.sub();
-    }
-    context.metrics.sessions_closed[reason].add();
-    context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
-    phase_ = Phase::dead;
-    session_.drop_hold();
-    client_.fd.reset();
-    backend_.fd.reset();
-    to_backend_.clear();
-    to_client_.clear();
-    deadline_ = 0;
-    shard_.bury(*this);
-}
-
-void SessionDriver::tick() {
-    if (draining_ && phase_ == Phase::relaying) {
-        const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
-                              stash_.empty() && to_backend_.empty() && to_client_.empty();
-        if (!finished) {
-            deadline_ = shard_.context().now + drain_grace;
-            return;
-        }
-        if (shard_.context().now >= deadline_) {
-            begin_closing(ClosedReason::stopping);
-        }
-        return;
-    }
-    if (deadline_ == 0) {
-        return;
-    }
-    if (phase_ == Phase::relaying) {  // it lagged: see watch_lag
-        if (!client_lags()) {
-            deadline_ = 0;
-            return go_on_with_requests();
-        }
-        deadline_ = client_read_at_ + lag_patience;
-        return;
-    }
-    if (shard_.context().now < deadline_) {
-        if (phase_ == Phase::connecting && shard_.context().now >= redial_at_) {
-            backend_.fd.reset();
-            if (endpoint_ >= shard_.endpoints().size()) {
-                endpoint_ = 0;
-            }
-            dial_next();
-        }
-        return;
-    }
-    if (phase_ == Phase::connecting) {
-        backend_.fd.reset();
-        deadline_ = 0;
-        return backend_unavailable("connecting took too long");
-    }
-    die(closed_reason_);
-}
-
-void SessionDriver::drain() {
-    draining_ = true;
-    deadline_ = shard_.context().now + drain_grace;
-    shard_.list_timed(*this);
 }
 
 }  // namespace spillway::net

@@ -33,8 +33,9 @@ class SessionDriver {
 
     // Registers the client and dials the backend.
     void start();
-    // A held command may have become free: new credit, or its time is over.
-    void resume();
+    // A held command may have become free: new credit, or its time is over. True when anything
+    // moved.
+    bool resume();
     // More is to be read, after others had their turn.
     void go_on();
     // Looks at deadlines; called now and then while has_deadline().
@@ -51,6 +52,7 @@ class SessionDriver {
     std::size_t index = 0;
     bool waits_for_turn = false;
     bool listed_held = false;
+    bool moved = false;  // when it was last resumed from a hold
     bool listed_timed = false;
 
   private:

@@ -229,7 +229,8 @@ void Shard::bury(SessionDriver& driver) {
     sessions_.pop_back();
 }
 
-// In the order of waiting, each session in turn; those that must wait on go to the end of the line.
+// In the order of waiting, each session in turn; those that must wait on go to the end of the line,
+// and behind those that got nothing.
 void Shard::resume_held() {
     const std::vector<SessionDriver*> held = std::exchange(held_, {});
     for (SessionDriver* driver : held) {
@@ -237,9 +238,13 @@ void Shard::resume_held() {
     }
     for (SessionDriver* driver : held) {
         if (!driver->dead()) {
-            driver->resume();
+            driver->moved = driver->resume();
         }
     }
+    // Where credit is for few at a time, it is not always for the same.
+    std::stable_partition(held_.begin(), held_.end(), [](const SessionDriver* driver) {
+        return !driver->moved;
+    });
 }
 
 void Shard::arm_tick() {

@@ -1,0 +1,186 @@
+// How a session begins and ends: dialling the backend, closing without losing what was said last,
+// deadlines, draining.
+#include "proxy/net/session_driver.hpp"
+#include "proxy/net/shard.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace spillway::net {
+namespace {
+
+using metrics::ClosedReason;
+
+// A connection request that a busy backend's full queue dropped would be sent again by the kernel
+// after a second: within the time for connecting, we ask this often ourselves.
+constexpr core::Nanos dials_per_timeout = 4;
+constexpr core::Nanos linger_max = policy::second;
+constexpr core::Nanos drain_grace = 200 * policy::millisecond;
+
+}  // namespace
+
+SessionDriver::SessionDriver(
+    Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id
+)
+    : shard_(shard), listener_(listener), session_(shard.context(), id, std::move(address)) {
+    client_.ready = &SessionDriver::client_ready;
+    client_.driver = this;
+    client_.fd = std::move(client);
+    backend_.ready = &SessionDriver::backend_ready;
+    backend_.driver = this;
+    shard_.context().metrics.clients.add();
+    shard_.context().metrics.client_connections.add();
+}
+
+SessionDriver::~SessionDriver() {
+    shard_.context().metrics.clients.sub();
+    listener_.clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void SessionDriver::start() {
+    if (!shard_.poller().add(client_.fd.get(), client_)) {
+        return die(ClosedReason::client_error);
+    }
+    deadline_ = shard_.context().now + shard_.settings().connect_timeout;
+    shard_.list_timed(*this);
+    dial_next();
+}
+
+void SessionDriver::dial_next() {
+    int error = EHOSTUNREACH;
+    redial_at_ = shard_.context().now + shard_.settings().connect_timeout / dials_per_timeout;
+    while (endpoint_ < shard_.endpoints().size()) {
+        Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
+        error = dialled.error;
+        if (dialled.status == IoStatus::failed) {
+            continue;
+        }
+        backend_.fd = std::move(dialled.fd);
+        backend_.readable = backend_.half_closed = false;
+        if (!shard_.poller().add(backend_.fd.get(), backend_)) {
+            error = errno;
+            continue;
+        }
+        if (dialled.status == IoStatus::done) {
+            connected();
+        }
+        return;
+    }
+    backend_unavailable(
+        shard_.endpoints().empty() ? "its name cannot be resolved" : std::strerror(error)
+    );
+}
+
+void SessionDriver::connected() {
+    phase_ = Phase::relaying;
+    deadline_ = 0;
+    shard_.context().metrics.backend_connections.add();
+    if (client_.readable) {
+        pump_client();
+    }
+}
+
+void SessionDriver::backend_unavailable(const char* why) {
+    backend_.fd.reset();
+    shard_.context().metrics.connections_refused[metrics::RefusedReason::backend_unavailable].add();
+    spool("-ERR spillway: backend unavailable (" + std::string(why) + ")\r\n");
+    phase_ = Phase::closing;
+    closed_reason_ = ClosedReason::backend_error;
+    flush_client();
+}
+
+// The backend has ended, or the session must: what is spooled still goes to the client.
+void SessionDriver::begin_closing(ClosedReason reason) {
+    if (phase_ == Phase::relaying) {
+        shard_.context().metrics.backend_connections.sub();
+    }
+    phase_ = Phase::closing;
+    closed_reason_ = reason;
+    session_.drop_hold();
+    backend_.fd.reset();
+    to_backend_.clear();
+    std::string().swap(stash_);
+    flush_client();
+}
+
+// Closing with unread bytes would reset the connection and might take the last reply from the
+// client.
+void SessionDriver::finish_closing() {
+    if (client_.ended) {
+        return die(closed_reason_);
+    }
+    finish_writing(client_.fd.get());
+    phase_ = Phase::lingering;
+    deadline_ = shard_.context().now + linger_max;
+    shard_.list_timed(*this);
+    pump_client();
+}
+
+void SessionDriver::die(ClosedReason reason) {
+    if (phase_ == Phase::dead) {
+        return;
+    }
+    core::ShardContext& context = shard_.context();
+    if (phase_ == Phase::relaying) {
+        context.metrics.backend_connections.sub();
+    }
+    context.metrics.sessions_closed[reason].add();
+    context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
+    phase_ = Phase::dead;
+    session_.drop_hold();
+    client_.fd.reset();
+    backend_.fd.reset();
+    to_backend_.clear();
+    to_client_.clear();
+    deadline_ = 0;
+    shard_.bury(*this);
+}
+
+void SessionDriver::tick() {
+    if (draining_ && phase_ == Phase::relaying) {
+        const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
+                              stash_.empty() && to_backend_.empty() && to_client_.empty();
+        if (!finished) {
+            deadline_ = shard_.context().now + drain_grace;
+            return;
+        }
+        if (shard_.context().now >= deadline_) {
+            begin_closing(ClosedReason::stopping);
+        }
+        return;
+    }
+    if (deadline_ == 0) {
+        return;
+    }
+    if (phase_ == Phase::relaying) {  // it lagged: see watch_lag
+        if (!client_lags()) {
+            deadline_ = 0;
+            return go_on_with_requests();
+        }
+        return watch_lag();
+    }
+    if (shard_.context().now < deadline_) {
+        if (phase_ == Phase::connecting && shard_.context().now >= redial_at_) {
+            backend_.fd.reset();
+            if (endpoint_ >= shard_.endpoints().size()) {
+                endpoint_ = 0;
+            }
+            dial_next();
+        }
+        return;
+    }
+    if (phase_ == Phase::connecting) {
+        backend_.fd.reset();
+        deadline_ = 0;
+        return backend_unavailable("connecting took too long");
+    }
+    die(closed_reason_);
+}
+
+void SessionDriver::drain() {
+    draining_ = true;
+    deadline_ = shard_.context().now + drain_grace;
+    shard_.list_timed(*this);
+}
+
+}  // namespace spillway::net
