@@ -49,7 +49,7 @@ constexpr bool is_error_type(char type) noexcept {
 
 // More elements than this in one reply cannot be real, and sums of two stay far from overflow.
 constexpr std::int64_t owed_max = std::int64_t{1} << 60;
-constexpr std::int64_t count_max = std::int64_t{1} << 40;
+constexpr std::int64_t aggregate_max = std::int64_t{1} << 40;
 
 constexpr std::size_t terminator_size = 2;
 
@@ -300,7 +300,7 @@ ReplyEvent ReplyReader::finish_header(std::int64_t number) {
 }
 
 ReplyEvent ReplyReader::open_aggregate(std::int64_t count) {
-    if (count > count_max || owed_ > owed_max) {
+    if (count > aggregate_max || owed_ > owed_max) {
         return ReplyEvent::unfollowable;
     }
     stage_ = Stage::type;

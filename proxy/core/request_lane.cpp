@@ -35,6 +35,12 @@ const resp::CommandInfo& unknown_command() noexcept {
     return info;
 }
 
+// After a line of nothing but blanks Valkey 8.0 reads the next one as inline, whatever it begins
+// with; Redis does not. Who cannot know which it is cannot know where commands end.
+bool is_line_of_blanks(std::string_view line) noexcept {
+    return line.front() != '*' && line != "\n" && line != "\r\n";
+}
+
 bool grows(const resp::CommandInfo& command) noexcept {
     return command.growth != resp::Growth::other && command.growth != resp::Growth::freeing;
 }
@@ -115,6 +121,10 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             case resp::HeadResult::need_more:
                 return Stop::need_more;
             case resp::HeadResult::blank:
+                if (is_line_of_blanks(rest.substr(0, reader_.consumed()))) {
+                    become_pipe(metrics::OpaqueReason::unreadable_request);
+                    continue;
+                }
                 // No command, but the server's one-shot modifiers are used up by it.
                 progress.at += reader_.consumed();
                 shared_.state.next(false);
@@ -510,7 +520,9 @@ bool RequestLane::push_detail(const resp::CommandInfo& command) {
     // Nearly all commands that grow memory have their first key in front.
     const std::string_view key = command.keys.first == 1 ? reader_.argument(1) : first_key(command);
     detail.key_size = static_cast<std::uint8_t>(std::min(key.size(), CommandDetail::key_bytes_max));
-    std::memcpy(detail.key.data(), key.data(), detail.key_size);
+    if (detail.key_size > 0) {  // without a key there is no pointer either
+        std::memcpy(detail.key.data(), key.data(), detail.key_size);
+    }
     return true;
 }
 

@@ -99,6 +99,15 @@ TEST_P(SessionDialogue, ABlankLineUsesUpReplySkip) {
     EXPECT_TRUE(dialogue.session().idle());
 }
 
+TEST_P(SessionDialogue, DoesNotGuessWhatFollowsALineOfBlanks) {
+    dialogue.close_the_gate();
+    const std::string mixed = "\r\n\n \t\r\n*1\r\n$7\r\nSET k v\r\n" + command("SET a 1");
+    EXPECT_EQ(dialogue.client(mixed), mixed);
+    EXPECT_TRUE(dialogue.session().shared().opaque);
+    const std::string answers = "-ERR unknown command '*1'\r\n-ERR unknown command '$7'\r\n+OK\r\n";
+    EXPECT_EQ(dialogue.backend(answers), answers);
+}
+
 TEST_P(SessionDialogue, ReplyOnEndsASkip) {
     dialogue.client(command("CLIENT REPLY SKIP") + command("CLIENT REPLY ON") + command("PING"));
     EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n");
