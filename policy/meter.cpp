@@ -1,8 +1,6 @@
 // Turns each reading of INFO into the state of memory and the credit that it grants.
 #include "policy/meter.hpp"
 
-#include "policy/table_growth.hpp"
-
 #include <algorithm>
 #include <cmath>
 
@@ -118,6 +116,7 @@ void Meter::forget() {
     foreign_.forget();
     evictable_.forget();
     keys_per_s_ = 0;
+    tables_.forget();
     trend_count_ = trend_next_ = 0;
 }
 
@@ -132,6 +131,7 @@ Meter::Reading Meter::on_sample(
         forget();
     }
     last_run_id_ = sample.run_id;
+    tables_.note(sample);
     MemoryState state;
     state.sample = sample;
     state.sampled = true;
@@ -383,8 +383,9 @@ Meter::Zones Meter::zones_of(const MemoryState& state, std::int64_t unaccounted,
     const auto keys_seen = static_cast<std::int64_t>(std::max(keys_per_s_, 0.0) * keys_ahead_s);
     const bool adds_none = knows_load(state.ceiling) && ratio() <= steady_below;
     const std::int64_t keys_charged = adds_none ? 0 : unaccounted / key_bytes_min;
-    zones.jumps =
-        jumps_to_come(state.sample, keys_seen + keys_charged, state.ceiling - zones.settled);
+    zones.jumps = tables_.jumps_to_come(
+        state.sample, keys_seen + keys_charged, state.ceiling - zones.settled
+    );
     return zones;
 }
 

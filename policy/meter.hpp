@@ -8,6 +8,7 @@
 #include "policy/foreign_growth.hpp"
 #include "policy/memory_state.hpp"
 #include "policy/modes.hpp"
+#include "policy/table_growth.hpp"
 
 #include <array>
 #include <cstdint>
@@ -136,6 +137,7 @@ class Meter {
     double allowance_bytes_ = 1 << 20;
     bool growing_ = false;  // with hysteresis; a load of which nothing is known counts as steady
     ForeignGrowth foreign_;
+    TableGrowth tables_;
     EvictableEstimate evictable_;
     double keys_per_s_ = 0;
     Nanos granted_at_ = 0;

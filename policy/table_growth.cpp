@@ -9,6 +9,8 @@ namespace {
 
 // Below this a jump is lost in what else comes and goes.
 constexpr std::int64_t entries_min = 1024;
+// Servers shrink a table that is filled to about an eighth.
+constexpr std::int64_t shrinks_below = 8;
 constexpr std::int64_t entries_max = std::int64_t{1} << 40;
 
 int read_number(std::string_view& text) noexcept {
@@ -45,21 +47,32 @@ TableJump next_jump(std::int64_t entries, TableKind kind) noexcept {
     return jump;
 }
 
-std::int64_t jumps_to_come(
+void TableGrowth::note(const MemorySample& sample) noexcept {
+    const auto follow = [](std::int64_t& most, std::int64_t entries) {
+        most = entries < most / shrinks_below ? entries : std::max(most, entries);
+    };
+    for (std::size_t i = 0; i < most_.size(); ++i) {
+        follow(most_[i].keys, sample.databases[i].keys);
+        follow(most_[i].expires, sample.databases[i].expires);
+    }
+}
+
+std::int64_t TableGrowth::jumps_to_come(
     const MemorySample& sample, std::int64_t entries_to_come, std::int64_t room
-) noexcept {
+) const noexcept {
     const TableKind kind = table_kind(sample.server);
     std::int64_t bytes = 0;
-    const auto add = [&](std::int64_t entries) {
+    const auto add = [&](std::int64_t entries, std::int64_t most) {
         const TableJump jump = next_jump(entries, kind);
-        if (entries >= entries_min && entries < entries_max &&
+        const bool has_been = most > jump.at_entries;
+        if (!has_been && entries >= entries_min && entries < entries_max &&
             jump.at_entries - entries < entries_to_come && jump.bytes <= room - bytes) {
             bytes += jump.bytes;
         }
     };
-    for (const DatabaseKeys& database : sample.databases) {
-        add(database.keys);
-        add(database.expires);
+    for (std::size_t i = 0; i < most_.size(); ++i) {
+        add(sample.databases[i].keys, most_[i].keys);
+        add(sample.databases[i].expires, most_[i].expires);
     }
     return bytes;
 }

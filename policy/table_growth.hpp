@@ -8,6 +8,7 @@
 
 #include "policy/memory_sample.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -24,10 +25,22 @@ struct TableJump {
 // The next one of a table with so many entries.
 [[nodiscard]] TableJump next_jump(std::int64_t entries, TableKind kind) noexcept;
 
-// Of the doublings that `entries_to_come` more keys would bring about, those for which there is
-// room.
-[[nodiscard]] std::int64_t jumps_to_come(
-    const MemorySample& sample, std::int64_t entries_to_come, std::int64_t room
-) noexcept;
+// Remembers how large the tables have been: one whose keys have become fewer keeps its slots, until
+// it holds so few that the server makes it smaller.
+class TableGrowth {
+  public:
+    // Each sample of one server; `forget` when it is another one.
+    void note(const MemorySample& sample) noexcept;
+    void forget() noexcept { most_ = {}; }
+
+    // Of the doublings that `entries_to_come` more keys would bring about, those for which there is
+    // room.
+    [[nodiscard]] std::int64_t jumps_to_come(
+        const MemorySample& sample, std::int64_t entries_to_come, std::int64_t room
+    ) const noexcept;
+
+  private:
+    std::array<DatabaseKeys, MemorySample::databases_max> most_{};
+};
 
 }  // namespace spillway::policy

@@ -111,6 +111,9 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
 void ReplyLane::note_reply_size(std::size_t bytes) noexcept {
     sized_bytes_ += bytes;
     if (sized_replies_ == 0) {
+        if (shared_.ledger.empty()) {
+            sized_bytes_ = 0;  // messages and pushes, which nobody had asked for
+        }
         return;
     }
     std::uint64_t& recent = shared_.recent_reply_bytes;

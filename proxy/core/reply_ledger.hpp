@@ -108,7 +108,7 @@ class ReplyLedger {
     }
     // Adds to what the newest command was charged; false when it is no longer there.
     [[nodiscard]] bool charge_last(std::int64_t bytes) noexcept {
-        if (runs_.empty()) {
+        if (runs_.empty() || !settles(runs_.back())) {
             return false;
         }
         runs_.back().charged += bytes;
@@ -147,6 +147,10 @@ class ReplyLedger {
         run.charged = plain.charged;
         run.lasting = plain.lasting;
         push(run);
+    }
+    // What it was charged is settled when it ends; nothing is charged for what we answer ourselves.
+    [[nodiscard]] static bool settles(const LedgerRun& run) noexcept {
+        return awaited(run) && run.text == nullptr;
     }
     [[nodiscard]] static bool awaited(const LedgerRun& run) noexcept {
         return run.expect != Expect::local && run.expect != Expect::pipe;

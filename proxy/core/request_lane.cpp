@@ -142,7 +142,7 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             reader_.rewind();
             return Stop::output_full;
         }
-        if (!shared_.uncertain &&
+        if (!shared_.uncertain && !shared_.flight_lifted &&
             !shared_.context.flight.takes(shared_.ledger.under_way(), shared_.recent_reply_bytes)) {
             reader_.rewind();
             return Stop::flight;
@@ -170,6 +170,7 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
     const std::size_t taken = reader_.read_body(bytes);
     if (skipping_) {
         progress.skip(taken);
+        (void)reader_.take_late_bytes();
         return reader_.body_malformed() ? Stop::broken : Stop::all_taken;
     }
     progress.at += taken;

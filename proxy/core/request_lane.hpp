@@ -24,6 +24,7 @@ struct SessionShared {
     ConnectionState state;
     std::uint64_t id;
     std::string address;  // of the client, as records show it
+    bool flight_lifted = false;
     std::uint64_t recent_reply_bytes =
         0;  // the largest of late, on average of a read; 0 = none seen
     bool uncertain =

@@ -40,6 +40,8 @@ class Session {
     [[nodiscard]] Nanos hold_until() const noexcept { return requests_.hold_until(); }
     [[nodiscard]] bool held() const noexcept { return requests_.held(); }
     [[nodiscard]] bool awaits_replies() const noexcept { return requests_.awaits_replies(); }
+    // From here on no command of this session waits for replies.
+    void lift_flight() noexcept { shared_.flight_lifted = true; }
     // The client's next command cannot move on yet, so more of its bytes are not wanted.
     [[nodiscard]] bool waits() const noexcept { return held() || awaits_replies(); }
     // The client gave up waiting.

@@ -39,6 +39,10 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     }
     if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
         self.client_.half_closed = true;
+        if (self.session_.awaits_replies() && self.phase_ == Phase::relaying) {
+            self.session_.lift_flight();  // its end stands behind what waits
+            (void)self.resume();
+        }
     }
     if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying) {
         return self.die(ClosedReason::client_closed);
@@ -91,7 +95,8 @@ bool SessionDriver::reads_client() const noexcept {
     if (phase_ == Phase::lingering || phase_ == Phase::closing) {
         return true;
     }
-    return phase_ == Phase::relaying && to_backend_.empty() && !session_.waits() && !client_lags();
+    return phase_ == Phase::relaying && to_backend_.empty() && !session_.waits() &&
+           stash_.size() <= resp::window_bytes_max && !client_lags();
 }
 
 // Half of its spool is full, where a full one would cut it: what it asks for next is only sent on
@@ -103,9 +108,27 @@ bool SessionDriver::client_lags() const noexcept {
            shard_.context().now - client_read_at_ < lag_patience;
 }
 
-void SessionDriver::watch_lag() {
-    deadline_ = client_read_at_ + lag_patience;
+void SessionDriver::watch_waiting() {
+    deadline_ = shard_.context().now + lag_patience;
     shard_.list_timed(*this);
+}
+
+// Neither lag nor flight may hold back for ever a client that will not read, be it gone or still
+// busy writing.
+void SessionDriver::look_after_waiting() {
+    if (client_lags()) {
+        return watch_waiting();
+    }
+    deadline_ = 0;
+    if (session_.awaits_replies()) {
+        if (!to_client_.empty() && shard_.context().now - client_read_at_ < lag_patience) {
+            return watch_waiting();
+        }
+        if (!to_client_.empty() || client_.half_closed) {
+            session_.lift_flight();
+        }
+    }
+    go_on_with_requests();
 }
 
 // A reply that no spool could hold moves at the client's pace. All others are taken off the backend
@@ -138,7 +161,7 @@ void SessionDriver::pump_client() {
     if (reads_client()) {
         shard_.wait_for_turn(*this);
     } else if (client_.readable && phase_ == Phase::relaying && client_lags()) {
-        watch_lag();
+        watch_waiting();
     }
 }
 
@@ -192,6 +215,11 @@ void SessionDriver::feed_requests(std::string_view window) {
         case core::RequestLane::Stop::held:
             shard_.list_held(*this);
             break;
+        case core::RequestLane::Stop::flight:
+            if (!to_client_.empty()) {
+                watch_waiting();
+            }
+            break;
         case core::RequestLane::Stop::ledger_full:
             die(ClosedReason::ledger_full);
             break;
@@ -233,7 +261,7 @@ bool SessionDriver::resume() {
         return false;
     }
     if (!session_.held() && client_lags()) {
-        watch_lag();
+        watch_waiting();
         return false;
     }
     const std::size_t waiting = stash_.size();

@@ -84,7 +84,10 @@ class SessionDriver {
     [[nodiscard]] bool reads_client() const noexcept;
     [[nodiscard]] bool reads_backend();
     [[nodiscard]] bool client_lags() const noexcept;
-    void watch_lag();
+    void watch_waiting();
+    void look_after_waiting();
+    void tick_connecting();
+    void tick_draining();
     void go_on_with_requests();
     void feed_requests(std::string_view window);
     void keep(std::string_view window, std::size_t taken);

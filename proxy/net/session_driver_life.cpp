@@ -3,6 +3,7 @@
 #include "proxy/net/session_driver.hpp"
 #include "proxy/net/shard.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -12,8 +13,9 @@ namespace {
 using metrics::ClosedReason;
 
 // A connection request that a busy backend's full queue dropped would be sent again by the kernel
-// after a second: within the time for connecting, we ask this often ourselves.
-constexpr core::Nanos dials_per_timeout = 4;
+// after a second. We ask again ourselves: of the time for connecting,
+// at an eighth of it, a quarter and a half, so that the last request has half of it for its answer.
+constexpr core::Nanos first_redial_share = 8;
 constexpr core::Nanos linger_max = policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
 
@@ -48,7 +50,11 @@ void SessionDriver::start() {
 
 void SessionDriver::dial_next() {
     int error = EHOSTUNREACH;
-    redial_at_ = shard_.context().now + shard_.settings().connect_timeout / dials_per_timeout;
+    const core::Nanos now = shard_.context().now;
+    const core::Nanos allowed = shard_.settings().connect_timeout;
+    const core::Nanos passed = now - (deadline_ - allowed);
+    redial_at_ =
+        passed < allowed / 2 ? now + std::max(passed, allowed / first_redial_share) : deadline_;
     while (endpoint_ < shard_.endpoints().size()) {
         Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
         error = dialled.error;
@@ -64,6 +70,10 @@ void SessionDriver::dial_next() {
         if (dialled.status == IoStatus::done) {
             connected();
         }
+        return;
+    }
+    if (passed >= allowed / first_redial_share) {
+        endpoint_ = 0;  // one of them did not answer, and may yet
         return;
     }
     backend_unavailable(
@@ -96,6 +106,7 @@ void SessionDriver::begin_closing(ClosedReason reason) {
     }
     phase_ = Phase::closing;
     closed_reason_ = reason;
+    deadline_ = 0;
     session_.drop_hold();
     backend_.fd.reset();
     to_backend_.clear();
@@ -137,44 +148,47 @@ void SessionDriver::die(ClosedReason reason) {
 }
 
 void SessionDriver::tick() {
-    if (draining_ && phase_ == Phase::relaying) {
-        const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
-                              stash_.empty() && to_backend_.empty() && to_client_.empty();
-        if (!finished) {
-            deadline_ = shard_.context().now + drain_grace;
-            return;
-        }
-        if (shard_.context().now >= deadline_) {
-            begin_closing(ClosedReason::stopping);
-        }
-        return;
-    }
-    if (deadline_ == 0) {
-        return;
-    }
-    if (phase_ == Phase::relaying) {  // it lagged: see watch_lag
-        if (!client_lags()) {
-            deadline_ = 0;
-            return go_on_with_requests();
-        }
-        return watch_lag();
-    }
-    if (shard_.context().now < deadline_) {
-        if (phase_ == Phase::connecting && shard_.context().now >= redial_at_) {
-            backend_.fd.reset();
-            if (endpoint_ >= shard_.endpoints().size()) {
-                endpoint_ = 0;
+    switch (phase_) {
+        case Phase::connecting:
+            return tick_connecting();
+        case Phase::relaying:
+            return draining_ ? tick_draining() : look_after_waiting();
+        case Phase::lingering:
+            if (shard_.context().now >= deadline_) {
+                die(closed_reason_);
             }
-            dial_next();
-        }
-        return;
+            return;
+        case Phase::closing:  // it takes as long as the client takes to read
+        case Phase::dead:
+            deadline_ = 0;
+            return;
     }
-    if (phase_ == Phase::connecting) {
-        backend_.fd.reset();
+}
+
+void SessionDriver::tick_connecting() {
+    const core::Nanos now = shard_.context().now;
+    if (now >= deadline_) {
         deadline_ = 0;
         return backend_unavailable("connecting took too long");
     }
-    die(closed_reason_);
+    if (now >= redial_at_) {
+        backend_.fd.reset();
+        if (endpoint_ >= shard_.endpoints().size()) {
+            endpoint_ = 0;
+        }
+        dial_next();
+    }
+}
+
+void SessionDriver::tick_draining() {
+    const core::Nanos now = shard_.context().now;
+    const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
+                          stash_.empty() && to_backend_.empty() && to_client_.empty();
+    if (!finished) {
+        deadline_ = now + drain_grace;
+    } else if (now >= deadline_) {
+        begin_closing(ClosedReason::stopping);
+    }
 }
 
 void SessionDriver::drain() {

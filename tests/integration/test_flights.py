@@ -18,6 +18,7 @@ class Flights(unittest.TestCase):
         self.wire = self.enterContext(Wire(self.spillway.endpoint))
         self.assertEqual(len(self.wire.command("GET", "big")), MB)
         until("its reply gone", lambda: self.redis.used_memory() < 8 * MB)
+        self.before = self.spillway.metric("spillway_bytes_total", direction="backend_in")
 
     def batch(self, count):
         """Sends GETs in one piece and reads all replies; gives Redis' highest memory since."""
@@ -44,6 +45,34 @@ class Flights(unittest.TestCase):
             time.sleep(0.004)  # slower than Redis, which needs half a millisecond for each
             self.assertEqual(len(self.wire.reply()), MB)
         self.assertEqual(self.spillway.metric("spillway_spool_overflows_total"), 0)
+
+    def test_a_slow_reader_gets_what_was_said_before_the_end(self):
+        self.start("protect", spool_client="12mb")
+        self.wire.send(encode("GET", "big") * 60)
+        until("half a spool", lambda: self.spillway.metric("spillway_spool_bytes") > 6 * MB)
+        self.redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        until("the end seen", lambda: self.spillway.metric("spillway_backend_connections") == 0)
+        said = self.spillway.metric("spillway_bytes_total", direction="backend_in") - self.before
+        received = 0
+        while self.wire.fill():
+            received += len(self.wire.take(MB))
+            time.sleep(0.05)  # longer in all than a client is waited for that reads nothing
+        self.assertEqual(received, said)
+
+    def test_a_client_that_writes_all_before_it_reads(self):
+        self.start("protect", spool_client="2mb", spool_overflow="backpressure")
+        self.wire.send(encode("GET", "big") * 8 + encode("ECHO", "x" * 4000) * 4000)
+        for _ in range(8):
+            self.assertEqual(len(self.wire.reply()), MB)
+        for _ in range(4000):
+            self.assertEqual(len(self.wire.reply()), 4000)
+
+    def test_a_client_that_leaves_while_its_command_blocks(self):
+        self.start("protect")
+        self.wire.send(encode("BLPOP", "none", 0) + encode("GET", "big") * 20)
+        until("it blocked", lambda: self.redis.info("clients")["blocked_clients"] == "1")
+        self.wire.socket.close()
+        until("its connection gone", lambda: self.redis.info("clients")["blocked_clients"] == "0")
 
     def test_a_client_that_leaves_amid_its_batch_is_not_missed(self):
         self.start("protect")

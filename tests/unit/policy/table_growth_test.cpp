@@ -42,14 +42,34 @@ TEST(TableGrowth, OnlyWhatIsWithinReachAndHasRoomIsForeseen) {
     MemorySample sample;
     sample.server = "redis 7.0.15";
     sample.databases[0] = {.keys = 65'000, .expires = 0};
-    EXPECT_EQ(jumps_to_come(sample, 500, 10 * mib), 0);
-    EXPECT_EQ(jumps_to_come(sample, 1'000, 10 * mib), mib);
-    EXPECT_EQ(jumps_to_come(sample, 1'000, mib - 1), 0) << "the server puts it off";
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 500, 10 * mib), 0);
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 1'000, 10 * mib), mib);
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 1'000, mib - 1), 0) << "the server puts it off";
     sample.databases[0].expires = 65'000;
-    EXPECT_EQ(jumps_to_come(sample, 1'000, 10 * mib), 2 * mib);
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 1'000, 10 * mib), 2 * mib);
     sample.databases[3] = {.keys = 130'800, .expires = 0};
-    EXPECT_EQ(jumps_to_come(sample, 1'000, 10 * mib), 4 * mib);
-    EXPECT_EQ(jumps_to_come(sample, 1'000, 3 * mib), 2 * mib);
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 1'000, 10 * mib), 4 * mib);
+    EXPECT_EQ(TableGrowth().jumps_to_come(sample, 1'000, 3 * mib), 2 * mib);
+}
+
+TEST(TableGrowth, ATableThatHasBeenLargerDoesNotGrowAgain) {
+    MemorySample sample;
+    sample.server = "redis 7.0.15";
+    TableGrowth tables;
+    sample.databases[1] = {.keys = 66'000, .expires = 0};
+    tables.note(sample);
+    sample.databases[1].keys = 65'000;
+    tables.note(sample);
+    EXPECT_EQ(tables.jumps_to_come(sample, 1'000, 10 * mib), 0);
+    sample.databases[1].keys = 130'900;
+    EXPECT_EQ(tables.jumps_to_come(sample, 1'000, 10 * mib), 2 * mib) << "the next one";
+    sample.databases[1].keys = 1'000;  // the server makes the table smaller
+    tables.note(sample);
+    sample.databases[1].keys = 65'000;
+    tables.note(sample);
+    EXPECT_EQ(tables.jumps_to_come(sample, 1'000, 10 * mib), mib);
+    tables.forget();
+    EXPECT_EQ(tables.jumps_to_come(sample, 1'000, 10 * mib), mib);
 }
 
 }  // namespace
