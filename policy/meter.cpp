@@ -380,7 +380,9 @@ Meter::Zones Meter::zones_of(const MemoryState& state, std::int64_t unaccounted,
             foreign_.bytes_per_s() * std::min(seconds(now - granted_at_), foreign_ahead_s)
         );
     // A load that adds no keys fills no table, whatever its commands are estimated at.
-    const auto keys_seen = static_cast<std::int64_t>(std::max(keys_per_s_, 0.0) * keys_ahead_s);
+    // Servers that lie do so in keys, too: no table is larger than this.
+    const auto keys_seen =
+        static_cast<std::int64_t>(std::clamp(keys_per_s_ * keys_ahead_s, 0.0, 1e12));
     const bool adds_none = knows_load(state.ceiling) && ratio() <= steady_below;
     const std::int64_t keys_charged = adds_none ? 0 : unaccounted / key_bytes_min;
     zones.jumps = tables_.jumps_to_come(

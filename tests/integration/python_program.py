@@ -95,10 +95,10 @@ def values(client):
 
 
 def main():
-    client = redis.Redis(port=int(sys.argv[1]))
+    client = redis.Redis(host="127.0.0.1", port=int(sys.argv[1]))
     for part in (pipelines, watch, messages, blocking, scripts, values):
         part(client)
-    say("other database", redis.Redis(port=int(sys.argv[1]), db=3, client_name="me").dbsize())
+    say("other database", redis.Redis(host="127.0.0.1", port=int(sys.argv[1]), db=3, client_name="me").dbsize())
 
 
 main()
