@@ -238,6 +238,19 @@ RequestLane::Route RequestLane::route_command() {
     return Route::pass;
 }
 
+// Of SETRANGE, SETBIT and BITFIELD: how long the string gets. 0 of all others.
+std::uint64_t RequestLane::string_bytes_reached(const resp::CommandInfo& command) const {
+    if (command.growth != resp::Growth::offset) {
+        return 0;
+    }
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    return resp::string_bytes_reached(
+        command, reader_.argument_count(), argument, reader_.argument_length(3)
+    );
+}
+
 policy::Cost RequestLane::cost_of_head(const resp::CommandInfo& command) const {
     policy::CommandSize size{
         .argument_bytes = reader_.argument_bytes(),
@@ -245,14 +258,7 @@ policy::Cost RequestLane::cost_of_head(const resp::CommandInfo& command) const {
         .argument_count = reader_.argument_count(),
         .string_bytes_reached = 0,
     };
-    if (command.growth == resp::Growth::offset) {
-        const auto argument = [this](std::size_t i) {
-            return reader_.argument(static_cast<std::uint32_t>(i));
-        };
-        size.string_bytes_reached = resp::string_bytes_reached(
-            command, reader_.argument_count(), argument, reader_.argument_length(3)
-        );
-    }
+    size.string_bytes_reached = string_bytes_reached(command);
     return policy::cost_of(command, size);
 }
 
@@ -343,8 +349,9 @@ RequestLane::Route RequestLane::refuse(
     sighting.session = shared_.id;
     sighting.command = command.name();
     sighting.key = first_key(command);
-    sighting.bytes = reader_.argument_bytes();
-    sighting.largest_argument_bytes = reader_.largest_argument_bytes();
+    const std::uint64_t reached = string_bytes_reached(command);
+    sighting.bytes = std::max(reader_.argument_bytes(), reached);
+    sighting.largest_argument_bytes = std::max(reader_.largest_argument_bytes(), reached);
     sighting.in_multi = shared_.state.in_multi();
     sighting.guard_cause = cause;
     sighting.priority = priority;

@@ -121,6 +121,7 @@ class RequestLane {
     [[nodiscard]] bool expect_unusual(
         const resp::CommandInfo& command, bool in_multi, LedgerRun& run
     );
+    [[nodiscard]] std::uint64_t string_bytes_reached(const resp::CommandInfo& command) const;
     [[nodiscard]] policy::Cost cost_of_head(const resp::CommandInfo& command) const;
     [[nodiscard]] const policy::Rule* rule_for(const resp::CommandInfo& command) const;
     [[nodiscard]] const resp::CommandInfo& identify() const noexcept;

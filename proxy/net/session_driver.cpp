@@ -66,9 +66,10 @@ void SessionDriver::backend_ready(Watch& watch, std::uint32_t events) {
         if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) {
             return;
         }
-        if (connect_result(side.fd.get()) != 0 || (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        const int error = connect_result(side.fd.get());
+        if (error != 0 || (events & (EPOLLERR | EPOLLHUP)) != 0) {
             side.fd.reset();
-            return self.dial_next();
+            return self.dial_next(error != 0 ? error : ECONNRESET);
         }
         self.connected();
         if (self.phase_ == Phase::dead) {

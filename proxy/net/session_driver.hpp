@@ -73,7 +73,8 @@ class SessionDriver {
 
     static void client_ready(Watch& watch, std::uint32_t events);
     static void backend_ready(Watch& watch, std::uint32_t events);
-    void dial_next();
+    // `error`: why the last address failed, told when no other is left.
+    void dial_next(int error);
     void connected();
     void backend_unavailable(const char* why);
 

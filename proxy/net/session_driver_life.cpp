@@ -13,8 +13,8 @@ namespace {
 using metrics::ClosedReason;
 
 // A connection request that a busy backend's full queue dropped would be sent again by the kernel
-// after a second. We ask again ourselves: of the time for connecting,
-// at an eighth of it, a quarter and a half, so that the last request has half of it for its answer.
+// after a second. We ask again ourselves at an eighth, a quarter and a half of the time for
+// connecting, so that the last request has half of it for its answer.
 constexpr core::Nanos first_redial_share = 8;
 constexpr core::Nanos linger_max = policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
@@ -45,11 +45,10 @@ void SessionDriver::start() {
     }
     deadline_ = shard_.context().now + shard_.settings().connect_timeout;
     shard_.list_timed(*this);
-    dial_next();
+    dial_next(EHOSTUNREACH);
 }
 
-void SessionDriver::dial_next() {
-    int error = EHOSTUNREACH;
+void SessionDriver::dial_next(int error) {
     const core::Nanos now = shard_.context().now;
     const core::Nanos allowed = shard_.settings().connect_timeout;
     const core::Nanos passed = now - (deadline_ - allowed);
@@ -176,7 +175,7 @@ void SessionDriver::tick_connecting() {
         if (endpoint_ >= shard_.endpoints().size()) {
             endpoint_ = 0;
         }
-        dial_next();
+        dial_next(EHOSTUNREACH);
     }
 }
 
