@@ -77,6 +77,11 @@ class CreditPool {
     [[nodiscard]] std::int64_t granted() const noexcept {
         return granted_.load(std::memory_order_relaxed);
     }
+    // Samples asked for until `now` say nothing of the server any more.
+    void outdate(std::int64_t now) noexcept { outdated_at_.store(now, std::memory_order_relaxed); }
+    [[nodiscard]] std::int64_t outdated_at() const noexcept {
+        return outdated_at_.load(std::memory_order_relaxed);
+    }
     // How many connections of all shards wait for credit. Answers the new count.
     std::int64_t change_waiters(std::int64_t by) noexcept {
         return waiters_.fetch_add(by, std::memory_order_relaxed) + by;
@@ -92,6 +97,7 @@ class CreditPool {
     std::atomic<std::int64_t> reserve_{0};
     std::atomic<std::int64_t> granted_{Grant::unlimited};
     std::atomic<std::int64_t> waiters_{0};
+    std::atomic<std::int64_t> outdated_at_{-1};
     // The control side's own.
     std::int64_t room_at_freeze_ = 0;
     bool frozen_ = false;

@@ -120,6 +120,11 @@ Judgement Guard::judge(
         charge(cost.charge);
         return {};
     }
+    if (view_.asked_at <= pool_.outdated_at()) {
+        sample_wished_ = true;
+        charge(cost.charge);
+        return {};
+    }
     Judgement refusal{Verdict::refuse, Cause::near_ceiling};
     if (exceeds_limits(cost, request_bytes, refusal.cause)) {
         sample_wished_ = true;

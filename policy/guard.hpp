@@ -39,6 +39,7 @@ struct GuardView {
     std::int64_t ceiling = 0;
     std::int64_t counted = 0;
     std::int64_t evictable = 0;
+    Nanos asked_at = 0;  // when the sample was asked for
 };
 
 class Guard {
@@ -91,6 +92,13 @@ class Guard {
         cells_.answered.store(answered_, std::memory_order_relaxed);
         cells_.refused.store(refused_, std::memory_order_relaxed);
         cells_.grown.store(grown_, std::memory_order_release);
+    }
+
+    // Memory or its limit was changed at once, by FLUSHALL or CONFIG SET: what was known before
+    // holds nobody back any more, in no shard.
+    void forget_sample(Nanos now) noexcept {
+        pool_.outdate(now);
+        sample_wished_ = true;
     }
 
     [[nodiscard]] Mode mode() const noexcept { return settings_->mode; }

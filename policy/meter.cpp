@@ -100,6 +100,10 @@ std::string_view Meter::blind_reason(const MemorySample& sample) const {
     if (!settings_.ceiling_override_bytes && sample.maxmemory == 0) {
         return "the server has no maxmemory";
     }
+    const std::int64_t ceiling = settings_.ceiling_override_bytes.value_or(sample.maxmemory);
+    if (ceiling < sample.used_memory_startup) {
+        return "maxmemory is less than an empty server uses, so no write has a chance";
+    }
     if (sample.loading) {
         return "the server is loading its data";
     }
@@ -516,7 +520,7 @@ Nanos Meter::next_interval(Nanos configured) const noexcept {
     Nanos interval = configured;
     if (pressing) {
         interval = std::max(configured / 10, std::min(configured, 10 * millisecond));
-    } else if (granted_at_ - idle_since_ > idle_after) {
+    } else if ((has_last_ && last_.ceiling == 0) || granted_at_ - idle_since_ > idle_after) {
         interval = std::max(configured, std::min(10 * configured, second));
     }
     // A sample must not grow stale only because the next one is not due.

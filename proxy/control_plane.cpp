@@ -60,6 +60,7 @@ ControlPlane::ControlPlane(
 }
 
 ControlPlane::~ControlPlane() {
+    stop_shards();
     shards_.clear();
     for (const std::string& path : unix_paths_) {
         (void)::unlink(path.c_str());
@@ -111,9 +112,12 @@ void ControlPlane::make_shards() {
         workers != 0 ? workers : std::max(1U, std::thread::hardware_concurrency());
     cells_ = std::make_unique<policy::TrafficCells[]>(count);
     growth_.resize(count);
+    balance_ = std::make_unique<net::ShardBalance>(count);
     const auto settings = shard_settings_for(count);
     for (std::size_t i = 0; i < count; ++i) {
-        shards_.push_back(std::make_unique<net::Shard>(pool_, cells_[i], settings, shard_hooks(i)));
+        shards_.push_back(
+            std::make_unique<net::Shard>(pool_, cells_[i], settings, *balance_, i, shard_hooks(i))
+        );
     }
 }
 
@@ -206,6 +210,12 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                 }
                 boost::asio::post(context_, [this] { probe_.hurry(); });
             },
+        .hand_over = [this](
+                         std::size_t to,
+                         net::ListenerShare& listener,
+                         net::Fd client,
+                         const net::Endpoint& peer
+                     ) { shards_[to]->adopt(listener, std::move(client), peer); },
         .on_growth =
             [this, shard](const policy::GrowthLedger& ledger) {
                 boost::asio::post(context_, [this, shard, ledger] { growth_[shard] = ledger; });
@@ -475,14 +485,19 @@ void ControlPlane::watch_drain() {
     });
 }
 
-void ControlPlane::finish() {
-    clients_at_end_ = static_cast<std::uint64_t>(clients());
+// All end before the first is gone: they hand clients to each other.
+void ControlPlane::stop_shards() {
     for (const auto& shard : shards_) {
         shard->finish();
     }
     for (const auto& shard : shards_) {
         shard->join();
     }
+}
+
+void ControlPlane::finish() {
+    clients_at_end_ = static_cast<std::uint64_t>(clients());
+    stop_shards();
     probe_.stop();
     admin_->stop();
     for (const policy::Record& record : desk_.tick(moment())) {

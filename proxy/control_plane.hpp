@@ -65,6 +65,7 @@ class ControlPlane {
     void run_desk();
     void watch_drain();
     void finish();
+    void stop_shards();
     [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
 
     [[nodiscard]] policy::Moment moment() const;
@@ -95,6 +96,7 @@ class ControlPlane {
     metrics::ShardMetrics metrics_;  // what only the control side counts
 
     std::vector<std::unique_ptr<net::ListenerShare>> listeners_;
+    std::unique_ptr<net::ShardBalance> balance_;
     std::vector<std::unique_ptr<net::Shard>> shards_;
     std::vector<std::string> unix_paths_;
     net::MemoryProbe probe_;

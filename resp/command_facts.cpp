@@ -66,6 +66,9 @@ constexpr CommandFacts changes(KeyRange keys = {}) {
 constexpr CommandFacts frees(KeyRange keys = {}) {
     return {.growth = freeing, .write = true, .keys = keys};
 }
+constexpr CommandFacts frees_all() {
+    return {.growth = freeing, .write = true, .effect = memory};
+}
 constexpr CommandFacts frees_no_data() {
     return {.growth = freeing};
 }
@@ -221,7 +224,7 @@ constexpr auto rows = std::to_array<Row>({
     {"expire expireat pexpire pexpireat", slips_through(k1, flat(ttl))},
     {"del unlink", frees(k1_on)},
     {"persist", frees(k1)},
-    {"flushall flushdb", frees()},
+    {"flushall flushdb", frees_all()},
     {"rename renamenx", changes(k1_k2)},
     {"move", changes(k1)},
     {"migrate", changes(k3)},
@@ -298,7 +301,8 @@ constexpr auto rows = std::to_array<Row>({
      plain()},
     {"command|info command|list", plain()},
     {"commandlog commandlog|get commandlog|help commandlog|len commandlog|reset", plain()},
-    {"config config|get config|help config|resetstat config|rewrite config|set", plain()},
+    {"config config|get config|help config|resetstat config|rewrite", plain()},
+    {"config|set", connection(memory)},
     {"latency latency|doctor latency|graph latency|help latency|histogram", plain()},
     {"latency|history latency|latest latency|reset", plain()},
     {"memory memory|doctor memory|help memory|malloc-stats memory|purge memory|stats", plain()},

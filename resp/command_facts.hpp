@@ -53,7 +53,7 @@ enum class Replies : std::uint8_t {
 // Which set of subscriptions a subscribe or unsubscribe command works on.
 enum class SubscriptionKind : std::uint8_t { channel, pattern, shard };
 
-// What a command changes in the connection itself, learnt by watching.
+// What a command changes in the connection itself, or in what its reply tells of the server.
 enum class Effect : std::uint8_t {
     none,
     auth,
@@ -68,6 +68,7 @@ enum class Effect : std::uint8_t {
     quit,
     client_setname,
     client_setinfo,
+    memory,    // what is known of the server's memory no longer holds: CONFIG SET, FLUSHALL
     one_shot,  // binds to the next command the server sees: ASKING, CLIENT CACHING
 };
 

@@ -58,6 +58,8 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
                 end_multi();
             }
             return false;
+        case resp::Effect::memory:
+            break;  // nothing of this connection's
         case resp::Effect::reset:
             end_multi();
             reply_off_ = false;  // a SKIP still swallows its answer

@@ -315,6 +315,9 @@ void ReplyLane::end_command(LedgerRun& run) {
             resp3_ = reader_.type() == '%';
         }
         shared_.resp3_confirmed = resp3_;
+        if (!failed && run.effect == resp::Effect::memory) {
+            shared_.context.guard.forget_sample(shared_.context.now);
+        }
         if (!failed && run.effect == resp::Effect::reset) {
             subscriptions_ = {};
             shared_.subscribed = false;

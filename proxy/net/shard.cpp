@@ -26,10 +26,14 @@ Shard::Shard(
     policy::CreditPool& pool,
     policy::TrafficCells& cells,
     std::shared_ptr<const ShardSettings> settings,
+    ShardBalance& balance,
+    std::size_t index,
     ShardHooks hooks
 )
     : context_(pool, cells, settings->guard),
       settings_(std::move(settings)),
+      balance_(balance),
+      index_(index),
       hooks_(std::move(hooks)),
       endpoints_(std::make_shared<const std::vector<Endpoint>>()),
       buffer_(new char[stash_bytes_max + read_bytes]),
@@ -118,6 +122,23 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
         refuse_client(client.get(), "-ERR max number of clients reached\r\n");
         return;
     }
+    const std::size_t chosen = balance_.take();
+    if (chosen == index_) {
+        start_session(listener, std::move(client), peer);
+    } else {
+        hooks_.hand_over(chosen, listener, std::move(client), peer);
+    }
+}
+
+void Shard::adopt(ListenerShare& listener, Fd client, const Endpoint& peer) {
+    boost::asio::post(io_, [this, &listener, client = std::move(client), peer]() mutable {
+        touch_clock();
+        start_session(listener, std::move(client), peer);
+        end_batch();
+    });
+}
+
+void Shard::start_session(ListenerShare& listener, Fd client, const Endpoint& peer) {
     auto driver = std::make_unique<SessionDriver>(
         *this, listener, std::move(client), text_of(peer), next_id_++
     );
@@ -125,6 +146,9 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
     started.index = sessions_.size();
     sessions_.push_back(std::move(driver));
     started.start();
+    if (draining_ && !started.dead()) {
+        started.drain();
+    }
 }
 
 void Shard::refuse_client(int fd, std::string_view line) noexcept {
@@ -222,6 +246,7 @@ void Shard::bury(SessionDriver& driver) {
     if (driver.waits_for_turn) {
         std::erase(turns_, &driver);
     }
+    balance_.give_back(index_);
     const std::size_t index = driver.index;
     std::swap(sessions_[index], sessions_.back());
     sessions_[index]->index = index;
@@ -295,6 +320,7 @@ void Shard::publish(BackendSnapshot snapshot) {
             .ceiling = state.ceiling,
             .counted = state.counted,
             .evictable = state.evictable,
+            .asked_at = state.sample.asked_at,
         });
         size_flights();
         if (context_.policy_name != state.sample.policy) {

@@ -6,6 +6,7 @@
 #include "proxy/core/shard_context.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/net/session_driver.hpp"
+#include "proxy/net/shard_balance.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -61,6 +62,9 @@ struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
     std::function<void(std::vector<core::OpaqueNote>)> on_opaque;
     std::function<void()> wish_sample;
+    // A client that this shard has accepted goes to another: see adopt().
+    std::function<void(std::size_t shard, ListenerShare&, Fd client, const Endpoint& peer)>
+        hand_over;
     std::function<void(const policy::GrowthLedger&)>
         on_growth;  // once a second, more often in a storm of OOM
 };
@@ -75,6 +79,8 @@ class Shard {
         policy::CreditPool& pool,
         policy::TrafficCells& cells,
         std::shared_ptr<const ShardSettings> settings,
+        ShardBalance& balance,
+        std::size_t index,
         ShardHooks hooks
     );
     ~Shard();
@@ -87,6 +93,7 @@ class Shard {
     void publish_commands(std::shared_ptr<const resp::CommandTable> commands);
     void publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints);
     void publish_settings(std::shared_ptr<const ShardSettings> settings);
+    void adopt(ListenerShare& listener, Fd client, const Endpoint& peer);
     void collect_clients(std::function<void(std::vector<ClientRow>)> done);
     // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the
     // thread ends.
@@ -139,11 +146,14 @@ class Shard {
     void tick();
     void report_ooms();
     void report_growth(policy::Nanos interval);
+    void start_session(ListenerShare& listener, Fd client, const Endpoint& peer);
     void refuse_client(int fd, std::string_view line) noexcept;
 
     Context io_{1};
     core::ShardContext context_;
     std::shared_ptr<const ShardSettings> settings_;
+    ShardBalance& balance_;
+    std::size_t index_;  // of this shard among all
     ShardHooks hooks_;
     std::shared_ptr<const std::vector<Endpoint>> endpoints_;
     std::unique_ptr<char[]> buffer_;

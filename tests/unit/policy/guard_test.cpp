@@ -25,7 +25,8 @@ class GuardTest : public testing::Test {
              .steady = steady,
              .ceiling = 64 * mib,
              .counted = counted,
-             .evictable = evictable}
+             .evictable = evictable,
+             .asked_at = asked_at}
         );
     }
     void starve() {
@@ -43,6 +44,7 @@ class GuardTest : public testing::Test {
     Waiting waiting;
     std::int64_t counted = 60 * mib;
     std::int64_t evictable = 0;
+    Nanos asked_at = second;
 };
 
 TEST_F(GuardTest, PlentyIsASubtraction) {
@@ -122,6 +124,19 @@ TEST_F(GuardTest, BlindAndOffPassEverything) {
             Verdict::pass
         );
     }
+}
+
+TEST_F(GuardTest, WhatASampleSaidBeforeAFlushHoldsNobodyBack) {
+    shut();
+    Guard other(pool, cells, settings);
+    EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::refuse);
+    (void)guard.take_sample_wish();
+    other.forget_sample(second + millisecond);
+    EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::pass);
+    EXPECT_TRUE(guard.take_sample_wish());
+    asked_at = second + 2 * millisecond;
+    shut();
+    EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::refuse);
 }
 
 TEST_F(GuardTest, AWriteLargerThanTheRoomIsRefusedWhoeverSendsIt) {

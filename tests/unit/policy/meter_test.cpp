@@ -228,6 +228,28 @@ TEST(Meter, RefusingForLongNeedsFreshEvidence) {
     EXPECT_EQ(meter.without_sample(at + second, "late").state.state, GuardState::blind);
 }
 
+TEST(Meter, ALimitBelowAnEmptyServerIsNoneThatCouldBeGuarded) {
+    GuardSettings settings;
+    Meter meter{settings};
+    MemorySample sample = sample_of(2 * mib, second);
+    sample.used_memory_startup = mib;
+    sample.maxmemory = mib - 1;
+    EXPECT_EQ(read(meter, sample).state.state, GuardState::blind);
+    sample.maxmemory = mib;
+    EXPECT_EQ(read(meter, sample).state.state, GuardState::ceiling);
+}
+
+TEST(Meter, AServerWithoutALimitIsAskedSeldom) {
+    GuardSettings settings;
+    Meter meter{settings};
+    MemorySample sample = sample_of(2 * mib, second);
+    (void)read(meter, sample);
+    EXPECT_EQ(meter.next_interval(100 * millisecond), 100 * millisecond);
+    sample.maxmemory = 0;
+    (void)read(meter, sample);
+    EXPECT_EQ(meter.next_interval(100 * millisecond), second);
+}
+
 TEST(Meter, ASampleIsAskedForBeforeTheLastOneIsStale) {
     GuardSettings settings;
     settings.stale_after = second;
