@@ -5,6 +5,8 @@
 #include "resp/number.hpp"
 #include "resp/word.hpp"
 
+#include <algorithm>
+
 namespace spillway::core {
 namespace {
 
@@ -36,6 +38,18 @@ ConnectionState::Change ConnectionState::read_hello(const resp::CommandReader& h
     return change;
 }
 
+// CONFIG SET of what has nothing to do with the limit; a FLUSHALL has no third argument.
+bool ConnectionState::sets_other_than_memory(const resp::CommandReader& head) {
+    constexpr std::string_view limits = "MAXMEMORY";  // -policy and the like too
+    const std::uint32_t end = std::min(head.argument_count(), settings_looked_at_max);
+    for (std::uint32_t i = 2; i < end; i += 2) {
+        if (resp::is_word(head.argument(i).substr(0, limits.size()), limits)) {
+            return false;
+        }
+    }
+    return end > 2;
+}
+
 bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& head) {
     Change change;
     change.effect = effect;
@@ -59,7 +73,10 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             }
             return false;
         case resp::Effect::memory:
-            break;  // nothing of this connection's
+            if (sets_other_than_memory(head)) {
+                return false;
+            }
+            break;
         case resp::Effect::reset:
             end_multi();
             reply_off_ = false;  // a SKIP still swallows its answer

@@ -58,6 +58,7 @@ class ConnectionState {
     void settle_effect(bool succeeded);
 
   private:
+    static constexpr std::uint32_t settings_looked_at_max = 64;
     struct Change {
         resp::Effect effect = resp::Effect::none;
         std::string user;
@@ -65,6 +66,7 @@ class ConnectionState {
         std::int32_t db = 0;
     };
     [[nodiscard]] static Change read_hello(const resp::CommandReader& head);
+    [[nodiscard]] static bool sets_other_than_memory(const resp::CommandReader& head);
     void end_multi() noexcept;
 
     std::string name_;

@@ -38,6 +38,8 @@ class Dialogue {
         }
         return std::exchange(sent_, before);
     }
+    // When the guard was last told to forget its samples; negative = never.
+    [[nodiscard]] std::int64_t outdated_at() const { return pool_.outdated_at(); }
     // New credit, or time has passed: what a held command makes of it.
     std::string resume() {
         sent_.clear();

@@ -3,6 +3,9 @@
 
 #include "tests/unit/core/dialogue.hpp"
 
+#include <tuple>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace spillway::core::test {
@@ -321,6 +324,24 @@ std::string times(int count, const std::string& text) {
         all += text;
     }
     return all;
+}
+
+TEST(Session, AChangedLimitVoidsTheSamplesBeforeItsReply) {
+    for (const auto& [request, reply, voids] :
+         std::vector<std::tuple<const char*, const char*, bool>>{
+             {"CONFIG SET save 1 MaxMemory 1gb", "+OK\r\n", true},
+             {"CONFIG SET maxmemory-policy allkeys-lru", "+OK\r\n", true},
+             {"CONFIG SET maxmemory much", "-ERR no\r\n", false},
+             {"CONFIG SET hz 10 save 1", "+OK\r\n", false},
+             {"FLUSHALL", "+OK\r\n", true},
+             {"FLUSHDB ASYNC", "+OK\r\n", true},
+             {"CONFIG GET maxmemory", "*0\r\n", false}}) {
+        Dialogue dialogue;
+        dialogue.client(command(request));
+        EXPECT_LT(dialogue.outdated_at(), 0) << request;
+        EXPECT_EQ(dialogue.backend(reply), reply);
+        EXPECT_EQ(dialogue.outdated_at() > 0, voids) << request;
+    }
 }
 
 TEST(Session, ReleasesAPipelineInFlightsWhenRoomIsShort) {
