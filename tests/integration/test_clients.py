@@ -1,9 +1,11 @@
 # Unmodified clients must see through Spillway what they see in front of Redis itself.
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -22,6 +24,13 @@ def run(argv, stdin=b"", **options):
         raise AssertionError(f"{argv} exited with {done.returncode}: "
                              f"{(done.stdout + done.stderr)[-2000:].decode(errors='replace')}")
     return done.stdout.decode()
+
+
+def needed(program, *probe):
+    """The program, where it is installed with what the probe asks for."""
+    if not shutil.which(program) or subprocess.run([program, *probe], capture_output=True).returncode:
+        raise unittest.SkipTest(f"{program} or its Redis library is not installed")
+    return program
 
 
 def node_modules():
@@ -66,11 +75,27 @@ class Programs(ClientTest):
     def test_redis_py(self):
         self.assertIn('"other database"', self.both(sys.executable, HERE / "python_program.py", "{port}"))
 
+    def test_redis_rb(self):
+        self.assertIn('quit: "OK"', self.both(needed("ruby", "-e", "require 'redis'"), HERE / "ruby_program.rb", "{port}"))
+
+    def test_phpredis(self):
+        self.assertIn('["close",true]',
+                      self.both(needed("php", "-r", "exit(extension_loaded('redis') ? 0 : 1);"), HERE / "php_program.php", "{port}"))
+
+    def test_hiredis(self):
+        program = os.environ.get("HIREDIS_PROGRAM", "")
+        if not program:
+            self.skipTest("it was not built: libhiredis-dev is not installed")
+        self.assertIn("closed: Server closed the connection", self.both(program, "{port}"))
+
     def node(self, *argv):
         return self.both("node", *argv, env={**os.environ, "NODE_PATH": str(node_modules())})
 
     def test_ioredis(self):
         self.assertIn('["quit",["OK","OK","OK"]]', self.node(HERE / "node/ioredis_program.js", "{port}"))
+
+    def test_bullmq(self):
+        self.assertIn('["counts",{"waiting":0,"active":0,"completed":10001,', self.node(HERE / "node/bullmq_program.js", "{port}"))
 
     def test_node_redis(self):
         for protocol in (2, 3):
@@ -105,6 +130,30 @@ class RedisCli(ClientTest):
         self.assertIn("100001 bytes", self.both("redis-cli", "-p", "{port}", "--bigkeys", fill=fill))
         found = self.both("redis-cli", "-p", "{port}", "--scan", "--pattern", "k:1*", fill=fill)
         self.assertEqual(len(found.split()), 1111)
+
+    def test_rdb(self):
+        """A whole replication stream ends in a file that the server can read."""
+        with tempfile.TemporaryDirectory() as folder:
+            fill = [("EVAL", "for i = 1, 20000 do redis.call('set', 'k:' .. i, string.rep('v', i % 300)) end", 0)]
+            file = Path(folder, "dump.rdb")
+            self.both("redis-cli", "-p", "{port}", "--rdb", file, fill=fill)
+            with RedisServer(dir=folder, dbfilename="dump.rdb") as copy:
+                until("a copy that is loaded", lambda: copy.command("DBSIZE") == 20000)
+                keys = [f"k:{n}" for n in range(1, 20001)]
+                self.assertEqual(copy.command("MGET", *keys), self.redis.command("MGET", *keys))
+
+    def test_tools_without_an_end(self):
+        """--stat and --latency go on until they are stopped: their first lines must come, and be of the same shape."""
+        def lines(port, flag, count):
+            with subprocess.Popen(["redis-cli", "-p", str(port), *flag], stdout=subprocess.PIPE) as tool:
+                try:
+                    return [re.sub(rb"\d+", b"N", tool.stdout.readline()).split() for _ in range(count)]
+                finally:
+                    tool.terminate()
+        for flag, count in ((["--stat", "-i", "0.05"], 6), (["--latency-history", "-i", "0.1", "--raw"], 3)):
+            with self.subTest(flag):
+                direct, through = (lines(server.port, flag, count) for server in (self.redis, self.spillway))
+                self.assertEqual([len(line) for line in direct], [len(line) for line in through])
 
     def test_monitor(self):
         watcher = subprocess.Popen(["redis-cli", "-p", str(self.spillway.port), "monitor"],
