@@ -294,7 +294,7 @@ ReplyEvent ReplyReader::finish_header(std::int64_t number) {
     if (number < 0) {
         return finish_value();
     }
-    bulk_left_ = static_cast<std::uint64_t>(number) + terminator_size;
+    bulk_bytes_ = bulk_left_ = static_cast<std::uint64_t>(number) + terminator_size;
     stage_ = Stage::bulk;
     return ReplyEvent::need_more;
 }

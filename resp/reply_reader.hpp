@@ -69,10 +69,9 @@ class ReplyReader {
     }
     // The last integer in an array or push, 0 without one: the count in a subscription frame.
     [[nodiscard]] std::int64_t last_integer() const noexcept { return last_integer_; }
-    // Length announced by the bulk that is being passed, and what is still to come of it; 0 outside
-    // of one.
-    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept {
-        return stage_ == Stage::bulk ? bulk_left_ : 0;
+    // Length of the bulk that is being passed, its terminator included; 0 outside of one.
+    [[nodiscard]] std::uint64_t bulk_bytes() const noexcept {
+        return stage_ == Stage::bulk ? bulk_bytes_ : 0;
     }
 
   private:
@@ -112,7 +111,8 @@ class ReplyReader {
     std::uint8_t pushes_ = 0;  // pushes open inside the value
     std::int64_t owed_ = 0;    // values still to come in the current reply or push
     std::int64_t last_integer_ = 0;
-    std::uint64_t bulk_left_ = 0;  // terminator included
+    std::uint64_t bulk_bytes_ = 0;  // terminator included
+    std::uint64_t bulk_left_ = 0;   // of them
     std::array<std::int64_t, nested_pushes_max> owed_outside_{};
     std::array<char, header_bytes_max> header_{};
     std::array<char, frame_kind_bytes_max> kind_{};

@@ -30,10 +30,8 @@ class ReplyLane {
     [[nodiscard]] bool broken() const noexcept { return broken_; }
     // The client is in the middle of a reply: an error of ours would land inside it.
     [[nodiscard]] bool at_boundary() const noexcept { return reader_.at_boundary(); }
-    // What is still to come of the bulk that is being passed; 0 outside of one.
-    [[nodiscard]] std::uint64_t bulk_bytes_left() const noexcept {
-        return reader_.bulk_bytes_left();
-    }
+    // Length of the bulk that is being passed; 0 outside of one.
+    [[nodiscard]] std::uint64_t bulk_bytes() const noexcept { return reader_.bulk_bytes(); }
 
   private:
     struct Subscriptions {

@@ -59,7 +59,7 @@ class Session {
     // A reply so large that no spool could hold it, or bytes that only pass: these move at the
     // client's pace.
     [[nodiscard]] bool paced_by_client(std::uint64_t spool_bytes_max) const noexcept {
-        return replies_.piped() || replies_.bulk_bytes_left() > spool_bytes_max;
+        return replies_.piped() || replies_.bulk_bytes() > spool_bytes_max;
     }
 
     [[nodiscard]] const SessionShared& shared() const noexcept { return shared_; }

@@ -390,15 +390,15 @@ TEST(ReplyReader, GivesUpBeforeTheSumOfElementsOverflows) {
     EXPECT_GT(headers, 500'000U);
 }
 
-TEST(ReplyReader, TellsHowMuchOfABulkIsLeft) {
+TEST(ReplyReader, TellsHowLongTheBulkIsThatIsBeingPassed) {
     ReplyReader reader;
-    EXPECT_EQ(reader.bulk_bytes_left(), 0U);
+    EXPECT_EQ(reader.bulk_bytes(), 0U);
     EXPECT_EQ(reader.read("$10\r\nabc").event, ReplyEvent::need_more);
-    EXPECT_EQ(reader.bulk_bytes_left(), 9U);  // seven and the line end
+    EXPECT_EQ(reader.bulk_bytes(), 12U);
     EXPECT_EQ(reader.read("defghij\r").event, ReplyEvent::need_more);
-    EXPECT_EQ(reader.bulk_bytes_left(), 1U);
+    EXPECT_EQ(reader.bulk_bytes(), 12U);
     EXPECT_EQ(reader.read("\n").event, ReplyEvent::reply);
-    EXPECT_EQ(reader.bulk_bytes_left(), 0U);
+    EXPECT_EQ(reader.bulk_bytes(), 0U);
 }
 
 }  // namespace

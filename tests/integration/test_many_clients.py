@@ -1,0 +1,83 @@
+# Ten thousand clients at once, and thousands that come and go.
+import os
+import random
+import resource
+import socket
+import struct
+import time
+import unittest
+
+from harness import MEMORY_FACTOR, SANITIZED, RedisServer, Spillway, more_files, until
+from wire import encode
+
+CLIENTS = 10_000
+CHURN_S = 60 if os.environ.get("SPILLWAY_TEST_LONG") else 4
+CHURN_PER_S = 1000
+
+
+class ManyClients(unittest.TestCase):
+    def setUp(self):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        more_files(most)
+        self.count = min(CLIENTS, most // 2 - 200) if not SANITIZED else 1000  # two descriptors each
+        self.redis = self.enterContext(RedisServer(maxclients=CLIENTS + 100, maxmemory="1gb"))
+        self.spillway = self.enterContext(Spillway(self.redis, listener={"max_clients": CLIENTS + 100}))
+        self.files = self.spillway.open_files()
+
+    def assert_all_given_back(self):
+        until("no client left", lambda: self.spillway.metric("spillway_clients") == 0)
+        until("no backend connection left", lambda: len(self.redis.clients()) < 5)
+        until("every descriptor given back", lambda: self.spillway.open_files() <= self.files + 2)
+
+    def test_at_once(self):
+        before = self.spillway.memory_kb()
+        clients = []
+        for _ in range(self.count):
+            clients.append(socket.create_connection(self.spillway.endpoint))
+        for number, client in enumerate(clients):
+            client.sendall(encode("SET", f"k:{number}", number) + encode("GET", f"k:{number}"))
+        for number, client in enumerate(clients):
+            wanted = b"+OK\r\n$%d\r\n%d\r\n" % (len(str(number)), number)
+            got = b""
+            while len(got) < len(wanted):
+                self.assertTrue(piece := client.recv(100), f"client {number} was cut")
+                got += piece
+            self.assertEqual(got, wanted)
+        self.assertEqual(self.spillway.metric("spillway_clients"), self.count)
+        self.assertLess((self.spillway.memory_kb() - before) / self.count, 6 * MEMORY_FACTOR, "KB a client")
+        cpu, began = self.spillway.cpu_seconds(), time.monotonic()
+        time.sleep(1)  # the time over which an idle process is measured
+        self.assertLess((self.spillway.cpu_seconds() - cpu) / (time.monotonic() - began), 0.1 * MEMORY_FACTOR)
+        for client in clients:
+            client.close()
+        self.assert_all_given_back()
+
+    def test_that_come_and_go(self):
+        chance, served, standing = random.Random(7), 0, []
+        end = time.monotonic() + CHURN_S
+        while served < CHURN_PER_S * CHURN_S or time.monotonic() < end:
+            client = socket.create_connection(self.spillway.endpoint)
+            standing.append(client)
+            client.sendall(encode("ECHO", served))
+            served += 1
+            if len(standing) < 50:
+                continue
+            client, number = standing.pop(0), served - 50
+            self.assertEqual(client.recv(100), b"$%d\r\n%d\r\n" % (len(str(number)), number))
+            leaves = chance.choice(("close", "reset", "quit", "amid"))
+            if leaves == "reset":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif leaves == "quit":
+                client.sendall(encode("QUIT"))
+                self.assertEqual(client.recv(100), b"+OK\r\n")
+            elif leaves == "amid":
+                client.sendall(encode("GET", "k") * 20 + b"*3\r\n$3\r\nSET\r\n$1\r\nk")
+            client.close()
+        for client in standing:
+            client.close()
+        self.assert_all_given_back()
+        self.assertEqual(self.redis.command("EXISTS", "k"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
