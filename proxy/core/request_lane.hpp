@@ -2,10 +2,8 @@
 // holds or skips its bytes.
 #pragma once
 
-#include "proxy/core/connection_state.hpp"
 #include "proxy/core/output.hpp"
-#include "proxy/core/reply_ledger.hpp"
-#include "proxy/core/shard_context.hpp"
+#include "proxy/core/session_shared.hpp"
 #include "resp/command_reader.hpp"
 
 #include <cstddef>
@@ -14,41 +12,9 @@
 
 namespace spillway::core {
 
-// What one session's two lanes share.
-struct SessionShared {
-    SessionShared(ShardContext& shard, std::uint64_t session_id)
-        : context(shard), ledger(shard.blocks), id(session_id) {}
-
-    ShardContext& context;
-    ReplyLedger ledger;
-    ConnectionState state;
-    std::uint64_t id;
-    std::string address;  // of the client, as records show it
-    bool flight_lifted = false;
-    std::uint64_t recent_reply_bytes =
-        0;  // the largest of late, on average of a read; 0 = none seen
-    bool uncertain =
-        false;  // a command is under way after which nothing may be paired: no local replies
-    bool opaque = false;         // one of the lanes only passes bytes, or will from some point on
-    bool replies_piped = false;  // replies are paired no more: nothing may be expected of them
-    // Whether the server will take the next command as a subscriber's; and whether RESP3, where a
-    // subscriber may say anything, is known to be spoken.
-    bool subscribed = false;
-    std::uint32_t subscribes_under_way = 0;
-    bool resp3_confirmed = false;
-    [[nodiscard]] bool maybe_subscribed() const noexcept {
-        return subscribed || subscribes_under_way > 0;
-    }
-    bool unasked_frames = false;  // a SUBSCRIBE went out whose confirmations were not counted on
-
-    [[nodiscard]] SessionFacts facts() const {
-        return {address, state.name(), state.user(), state.library(), state.db()};
-    }
-    void become_opaque(metrics::OpaqueReason reason, std::string_view server_said = {});
-    // Nothing will come of what is under way: it counts as answered. True when a reply of our own
-    // was still owed to the client.
-    bool forget_replies();
-};
+[[nodiscard]] inline bool grows(const resp::CommandInfo& command) noexcept {
+    return command.growth != resp::Growth::other && command.growth != resp::Growth::freeing;
+}
 
 class RequestLane {
   public:
@@ -140,5 +106,27 @@ class RequestLane {
     bool skipping_ = false;  // the body of a refused command
     bool piped_ = false;
 };
+
+// Most commands come through these two, from both of the lane's ways: inline.
+inline void RequestLane::count(
+    const resp::CommandInfo& command, metrics::CommandVerdict verdict
+) noexcept {
+    shared_.context.metrics.commands[metrics::class_of(command.growth)][verdict].add();
+}
+
+inline void RequestLane::release(const resp::CommandInfo& command, const policy::Cost& cost) {
+    if (command.effect == resp::Effect::none && command.replies == resp::Replies::one &&
+        shared_.state.plain()) [[likely]] {
+        shared_.ledger.push_plain({
+            .command_class = metrics::class_of(command.growth),
+            .detailed = cost.charge != 0 && push_detail(command),
+            .sent_at = shared_.context.now,
+            .charged = cost.charge,
+            .lasting = cost.lasting,
+        });
+        return;
+    }
+    release_unusual(command, cost);
+}
 
 }  // namespace spillway::core

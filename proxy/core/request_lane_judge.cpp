@@ -1,0 +1,249 @@
+// The verdict on a command that may grow memory: what it costs, which rule it meets, what the guard
+// says, and who is told.
+#include "policy/key_pattern.hpp"
+#include "proxy/core/request_lane.hpp"
+#include "resp/command_arguments.hpp"
+#include "resp/word.hpp"
+
+#include <algorithm>
+
+namespace spillway::core {
+namespace {
+
+using metrics::CommandVerdict;
+
+// Growth is put into the ledger by samples of this many bytes: heavy writers show, light ones cost
+// nothing.
+constexpr std::int64_t growth_sample_bytes = 16 * 1024;
+
+bool is_gated(const resp::CommandInfo& command) noexcept {
+    return command.denyoom &&
+           (command.growth == resp::Growth::proportional ||
+            command.growth == resp::Growth::offset || command.growth == resp::Growth::unbounded);
+}
+
+// Whether the arguments give the key a TTL. EXPIRE in a second command is not seen here.
+bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head) noexcept {
+    const std::string_view name = command.name();
+    if (name == "SETEX" || name == "PSETEX") {
+        return true;
+    }
+    if (name != "SET" && name != "GETEX" && name != "HSETEX" && name != "MSETEX") {
+        return false;
+    }
+    const std::uint32_t end = std::min<std::uint32_t>(head.arguments_announced(), 10);
+    for (std::uint32_t i = 2; i < end; ++i) {
+        const std::string_view option = head.argument(i);
+        if (resp::is_word(option, "EX") || resp::is_word(option, "PX") ||
+            resp::is_word(option, "EXAT") || resp::is_word(option, "PXAT")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+// Of SETRANGE, SETBIT and BITFIELD: how long the string gets. 0 of all others.
+std::uint64_t RequestLane::string_bytes_reached(const resp::CommandInfo& command) const {
+    if (command.growth != resp::Growth::offset) {
+        return 0;
+    }
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    return resp::string_bytes_reached(
+        command, reader_.argument_count(), argument, reader_.argument_length(3)
+    );
+}
+
+policy::Cost RequestLane::cost_of_head(const resp::CommandInfo& command) const {
+    policy::CommandSize size{
+        .argument_bytes = reader_.argument_bytes(),
+        .largest_argument_bytes = reader_.largest_argument_bytes(),
+        .argument_count = reader_.argument_count(),
+        .string_bytes_reached = 0,
+    };
+    size.string_bytes_reached = string_bytes_reached(command);
+    return policy::cost_of(command, size);
+}
+
+RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
+    ShardContext& context = shared_.context;
+    const bool searches =
+        command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    const std::uint32_t argc = reader_.argument_count();
+    if (!command.accepts(argc) || (searches && !resp::may_grow(command, argc, argument))) {
+        count(command, CommandVerdict::pass);
+        release(command, {});
+        return Route::pass;
+    }
+    policy::Cost cost = cost_of_head(command);
+    const std::int64_t lasting = cost.lasting;
+    CommandVerdict counted = CommandVerdict::pass;
+    if (!is_gated(command) || shared_.uncertain) {
+        context.guard.charge(cost.charge);
+        cost.lasting = 0;
+    } else if (!context.guard.quick(cost)) {
+        const policy::Rule* rule = rule_for(command);
+        const policy::Priority priority =
+            rule != nullptr ? rule->priority : policy::Priority::normal;
+        const policy::Judgement judgement =
+            context.guard.judge(cost, reader_.argument_bytes(), priority, context.now, waiting_);
+        const bool observing = context.guard.mode() != policy::Mode::protect;
+        if (!judgement.teaches) {
+            cost.lasting = 0;
+        }
+        if (judgement.verdict == policy::Verdict::refuse) {
+            const std::string_view rule_name =
+                rule != nullptr ? std::string_view(rule->name) : std::string_view();
+            const Route route = refuse(command, judgement.cause, priority, rule_name);
+            if (!observing) {
+                return route;
+            }
+            counted = CommandVerdict::would_refuse;
+        } else if (judgement.verdict == policy::Verdict::hold) {
+            if (!observing) {
+                if (!held_) {
+                    held_ = true;
+                    held_since_ = context.now;
+                    context.metrics.held_commands.add();
+                }
+                return Route::hold;
+            }
+            counted = CommandVerdict::would_hold;
+        }
+        if (observing && judgement.verdict != policy::Verdict::pass) {
+            context.guard.charge(cost.charge);
+        }
+    }
+    if (held_) {
+        end_hold();
+        counted = CommandVerdict::held;
+    }
+    count(command, counted);
+    note_growth(command, lasting);
+    release(command, cost);
+    return Route::pass;
+}
+
+void RequestLane::end_hold() noexcept {
+    if (!held_) {
+        return;
+    }
+    held_ = false;
+    shared_.context.metrics.held_commands.sub();
+    shared_.context.metrics.hold_seconds.observe(
+        static_cast<std::uint64_t>(std::max<Nanos>(shared_.context.now - held_since_, 0))
+    );
+}
+
+RequestLane::Route RequestLane::refuse(
+    const resp::CommandInfo& command,
+    policy::Cause cause,
+    policy::Priority priority,
+    std::string_view rule
+) {
+    ShardContext& context = shared_.context;
+    const bool observing = context.guard.mode() != policy::Mode::protect;
+    OomSighting sighting;
+    sighting.origin = policy::OomOrigin::guard;
+    sighting.at = context.now;
+    sighting.session = shared_.id;
+    sighting.command = command.name();
+    sighting.key = first_key(command);
+    const std::uint64_t reached = string_bytes_reached(command);
+    sighting.bytes = std::max(reader_.argument_bytes(), reached);
+    sighting.largest_argument_bytes = std::max(reader_.largest_argument_bytes(), reached);
+    sighting.in_multi = shared_.state.in_multi();
+    sighting.guard_cause = cause;
+    sighting.priority = priority;
+    sighting.rule = rule;
+    sighting.would_refuse = observing;
+    context.ooms.report(sighting, [this] { return shared_.facts(); });
+    if (observing) {
+        return Route::pass;
+    }
+
+    end_hold();
+    count(command, CommandVerdict::refused);
+    context.metrics.oom_replies[metrics::Origin::guard][static_cast<std::size_t>(cause)].add();
+    ConnectionState& state = shared_.state;
+    const std::string* text = context.refusals.get(cause, context.policy_name, priority);
+    LedgerRun run;
+    run.text = text;
+    run.sent_at = context.now;
+    if (state.in_multi() || state.bound_by_modifier()) {
+        run.expect = Expect::replaced;
+        if (!state.reply_suppressed()) {
+            shared_.ledger.push(run);
+        }
+        state.next(false);
+        return Route::replace;
+    }
+    run.expect = Expect::local;
+    if (!state.reply_suppressed()) {
+        shared_.ledger.push(run);
+    }
+    return Route::skip;
+}
+
+const policy::Rule* RequestLane::rule_for(const resp::CommandInfo& command) const {
+    const policy::Rules& rules = *shared_.context.rules;
+    if (rules.empty()) {
+        return nullptr;
+    }
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    const auto any_key = [&](const auto& matches) {
+        const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
+        for (const std::size_t index : keys) {
+            if (index >= reader_.arguments_announced()) {
+                break;
+            }
+            if (matches(argument(index))) {
+                return true;
+            }
+        }
+        return false;
+    };
+    return rules.match(command, {shared_.state.name_asked_for(), shared_.state.user()}, any_key);
+}
+
+std::string_view RequestLane::first_key(const resp::CommandInfo& command) const {
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
+    if (keys.empty() || keys[0] >= reader_.arguments_announced()) {
+        return {};
+    }
+    return argument(keys[0]).substr(0, policy::pattern_key_bytes_max);
+}
+
+void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t bytes) {
+    ShardContext& context = shared_.context;
+    context.growth_sample_left -= bytes;
+    if (context.growth_sample_left > 0) {
+        return;
+    }
+    const std::int64_t stands_for = growth_sample_bytes - context.growth_sample_left;
+    context.growth_sample_left = growth_sample_bytes;
+    context.growth_dirty = true;
+    policy::PatternBuffer buffer;
+    const std::string_view pattern = policy::key_pattern(first_key(command), buffer);
+    context.growth.add(
+        pattern,
+        shared_.state.name(),
+        command.name(),
+        static_cast<std::uint64_t>(stands_for),
+        !sets_ttl(command, reader_),
+        context.now
+    );
+}
+
+}  // namespace spillway::core
