@@ -65,9 +65,11 @@ std::optional<std::string> read_command(std::string_view text, std::string& comm
     return std::nullopt;
 }
 
-std::optional<std::string> read_pattern(std::string_view text, std::string& pattern) {
+std::optional<std::string> read_pattern(
+    std::string_view what, std::string_view text, std::string& pattern
+) {
     if (text.empty() || text.size() > pattern_bytes_max) {
-        return "a pattern has from 1 to " + std::to_string(pattern_bytes_max) + " bytes";
+        return std::string(what) + " has from 1 to " + std::to_string(pattern_bytes_max) + " bytes";
     }
     pattern = text;
     return std::nullopt;
@@ -289,8 +291,10 @@ class Assigner {
             );
             return;
         }
+        const std::string_view what =
+            key_.element == Element::listener ? "a listener's name" : "a pattern";
         const auto problem = key_.element == Element::command ? read_command(*content, out)
-                                                              : read_pattern(*content, out);
+                                                              : read_pattern(what, *content, out);
         if (problem) {
             rejections_.push_back({element.place, *problem});
         }

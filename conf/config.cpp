@@ -1,6 +1,7 @@
 // Names of the configuration's choices, and who the monitor connection is.
 #include "conf/config.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -26,6 +27,20 @@ Credentials monitor_credentials(const Config& config) {
         return {url.user, monitor.password};
     }
     return {url.user, url.password};
+}
+
+std::string label_of(const Listener& listener) {
+    return listener.name.empty() ? to_string(listener.address) : listener.name;
+}
+
+const Listener* find_listener(
+    std::span<const Listener> listeners, std::string_view name_or_address
+) noexcept {
+    const auto found = std::ranges::find_if(listeners, [&](const Listener& listener) {
+        return !name_or_address.empty() &&
+               (listener.name == name_or_address || to_string(listener.address) == name_or_address);
+    });
+    return found == listeners.end() ? nullptr : &*found;
 }
 
 std::string_view name_of(ProxyProtocol value) noexcept {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ enum class KeyDisplay : std::uint8_t { full, pattern, hash, none };
 
 struct Listener {
     Address address = {.host = "127.0.0.1", .port = 6380, .unix_path = {}};
+    std::string name;  // empty = it is known by its address
     std::uint32_t max_clients = 10'000;
     ProxyProtocol proxy_protocol = ProxyProtocol::off;
 
@@ -56,6 +58,7 @@ struct Rule {
     std::vector<std::string> keys;      // glob patterns, as are the next two
     std::vector<std::string> clients;
     std::vector<std::string> users;
+    std::vector<std::string> listeners = {};  // names, or addresses as written there
     policy::Priority priority = policy::Priority::normal;
 
     friend bool operator==(const Rule&, const Rule&) = default;
@@ -125,6 +128,13 @@ struct Credentials {
 // With whom the monitor connection authenticates: [monitor] where it says something, else
 // backend.url.
 [[nodiscard]] Credentials monitor_credentials(const Config& config);
+
+// What rules, records and people call a listener: its name, else its address as configured.
+[[nodiscard]] std::string label_of(const Listener& listener);
+// Null when no listener has this name or address.
+[[nodiscard]] const Listener* find_listener(
+    std::span<const Listener> listeners, std::string_view name_or_address
+) noexcept;
 
 [[nodiscard]] std::string_view name_of(ProxyProtocol value) noexcept;
 [[nodiscard]] std::string_view name_of(SpoolOverflow value) noexcept;

@@ -249,6 +249,7 @@ class Loader {
         auto& listeners = loaded_.config.listeners;
         if (item > 0) {
             listeners.push_back(listeners.front());
+            listeners.back().name.clear();  // each has its own
         } else {
             listeners.resize(1);
             std::erase_if(loaded_.origins, [](const auto& origin) {
@@ -258,7 +259,8 @@ class Loader {
         }
         for (const Key& key : keys()) {
             const auto first = loaded_.origins.find(path_of(key, 0));
-            if (item > 0 && key.section == "listener" && first != loaded_.origins.end()) {
+            if (item > 0 && key.section == "listener" && key.name != "name" &&
+                first != loaded_.origins.end()) {
                 loaded_.origins.insert_or_assign(path_of(key, item), first->second);
             }
         }

@@ -80,6 +80,11 @@ constexpr std::array key_table = {
         .help =
             "Where to listen: 0.0.0.0 or [::] for other hosts, unix:/path for this one; port "
             "0 = any free one."},
+    Key{.section = "listener", .name = "name",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).name; },
+        .reload = Reload::restart,
+        .help =
+            "What rules call this listener; empty = they name its address."},
     Key{.section = "listener", .name = "max_clients",
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).max_clients; },
         .range = {.least = 1, .most = 1'000'000}, .reload = Reload::new_connections,
@@ -220,7 +225,13 @@ constexpr std::array key_table = {
         .help = "Patterns of names that clients give themselves with CLIENT SETNAME."},
     Key{.section = "guard.rule", .name = "users",
         .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).users; },
-        .help = "Patterns of ACL user names."},
+        .help = "Patterns of ACL user names, as AUTH and HELLO established them."},
+    Key{.section = "guard.rule", .name = "listeners",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).listeners; },
+        .element = Element::listener,
+        .help =
+            "Where the client connected: gives jobs and services that share commands an address "
+            "each."},
     Key{.section = "guard.rule", .name = "priority",
         .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).priority; },
         .help =

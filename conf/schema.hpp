@@ -69,7 +69,7 @@ struct Section {
 };
 
 // What the elements of a list are.
-enum class Element : std::uint8_t { command, pattern };
+enum class Element : std::uint8_t { command, pattern, listener };
 
 struct Key {
     std::string_view section;

@@ -10,7 +10,8 @@ namespace spillway::conf {
 
 namespace {
 
-constexpr std::size_t rule_name_bytes_max = 64;
+constexpr std::size_t name_bytes_max = 64;  // of rules and listeners
+constexpr std::size_t shown_bytes_max = 64;
 
 std::string indexed(std::string_view section, std::size_t item, std::string_view name) {
     return std::string(section).append("[").append(std::to_string(item)).append("].").append(name);
@@ -36,6 +37,54 @@ bool leads_to(const Address& backend, const Address& listener) {
     }
     return backend.port == listener.port &&
            (backend.host == listener.host || (is_wildcard(listener) && is_local(backend)));
+}
+
+void check_listener_names(
+    const std::vector<Listener>& listeners, std::vector<Conflict>& conflicts
+) {
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+        const std::string path = indexed("listener", i, "name");
+        const std::string& name = listeners[i].name;
+        if (name.size() > name_bytes_max) {
+            conflicts.push_back(
+                {{path}, path + ": must have at most " + std::to_string(name_bytes_max) + " bytes"}
+            );
+        } else if (name.find(':') != std::string::npos) {
+            conflicts.push_back({{path}, path + ": must not hold a colon, as an address does"});
+        }
+        for (std::size_t j = 0; j < i && !name.empty(); ++j) {
+            if (listeners[j].name == name) {
+                const std::string other = indexed("listener", j, "name");
+                conflicts.push_back({{other, path}, same_as(path, quoted(name), other)});
+                break;
+            }
+        }
+    }
+}
+
+// "there is no listener "bach"; did you mean "batch"?"
+std::string no_such_listener(const std::vector<Listener>& listeners, std::string_view named) {
+    std::vector<std::string> labels;
+    for (const Listener& listener : listeners) {
+        labels.push_back(label_of(listener));
+    }
+    const std::vector<std::string_view> known(labels.begin(), labels.end());
+    const auto near = nearest(named, known);
+    return "there is no listener " + quoted(named, shown_bytes_max) +
+           (near ? "; did you mean " + quoted(*near) + "?" : "; there is " + joined_quoted(known));
+}
+
+void check_rule_listeners(const Config& config, std::vector<Conflict>& conflicts) {
+    for (std::size_t i = 0; i < config.guard.rules.size(); ++i) {
+        for (const std::string& named : config.guard.rules[i].listeners) {
+            if (find_listener(config.listeners, named) == nullptr) {
+                const std::string path = indexed("guard.rule", i, "listeners");
+                conflicts.push_back(
+                    {{path}, path + ": " + no_such_listener(config.listeners, named)}
+                );
+            }
+        }
+    }
 }
 
 void check_thresholds(const Guard& guard, std::vector<Conflict>& conflicts) {
@@ -89,10 +138,10 @@ void check_rules(const std::vector<Rule>& rules, std::vector<Conflict>& conflict
     for (std::size_t i = 0; i < rules.size(); ++i) {
         const std::string path = indexed("guard.rule", i, "name");
         const std::string& name = rules[i].name;
-        if (name.empty() || name.size() > rule_name_bytes_max) {
+        if (name.empty() || name.size() > name_bytes_max) {
             conflicts.push_back(
                 {{path},
-                 path + ": must have from 1 to " + std::to_string(rule_name_bytes_max) + " bytes"}
+                 path + ": must have from 1 to " + std::to_string(name_bytes_max) + " bytes"}
             );
             continue;
         }
@@ -114,6 +163,8 @@ std::vector<Conflict> find_conflicts(const Config& config) {
     check_addresses(config, conflicts);
     check_admin(config.admin, conflicts);
     check_rules(config.guard.rules, conflicts);
+    check_listener_names(config.listeners, conflicts);
+    check_rule_listeners(config, conflicts);
     return conflicts;
 }
 

@@ -58,9 +58,15 @@ struct Accepted {
         return joined_quoted(names);
     }
     std::string operator()(const std::vector<std::string>*) const {
-        return key.element == Element::command
-                   ? "a list of command names and of " + joined_quoted(command_groups())
-                   : "a list of patterns";
+        switch (key.element) {
+            case Element::command:
+                return "a list of command names and of " + joined_quoted(command_groups());
+            case Element::listener:
+                return "a list of names or addresses of listeners";
+            case Element::pattern:
+                break;
+        }
+        return "a list of patterns";
     }
     std::string operator()(const Secret*) const { return "a string"; }
     std::string operator()(const Address*) const {

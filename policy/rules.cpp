@@ -22,6 +22,23 @@ Rules::Rules(std::vector<Rule> rules) : rules_(std::move(rules)) {
     }
 }
 
+Mismatch Rules::mismatch_but_for_keys(
+    const Rule& rule, const resp::CommandInfo& command, const Caller& caller
+) noexcept {
+    if (!matches_command(rule, command)) {
+        return Mismatch::command;
+    }
+    if (!rule.listeners.empty() &&
+        std::find(rule.listeners.begin(), rule.listeners.end(), caller.listener) ==
+            rule.listeners.end()) {
+        return Mismatch::listener;
+    }
+    if (!matches_any(rule.clients, caller.client_name)) {
+        return Mismatch::client;
+    }
+    return matches_any(rule.users, caller.user) ? Mismatch::none : Mismatch::user;
+}
+
 // "XGROUP" in a rule means all its subcommands; "XGROUP CREATE" that one.
 bool Rules::matches_command(const Rule& rule, const resp::CommandInfo& command) noexcept {
     if (rule.commands.empty()) {

@@ -5,6 +5,8 @@
 #include "policy/modes.hpp"
 #include "resp/command_table.hpp"
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,13 +20,18 @@ struct Rule {
     std::vector<std::string> keys;      // patterns; any key of a command counts
     std::vector<std::string> clients;   // patterns of CLIENT SETNAME
     std::vector<std::string> users;     // patterns of ACL users
+    std::vector<std::string> listeners = {};  // labels, exactly
     Priority priority = Priority::normal;
 };
 
 struct Caller {
     std::string_view client_name;
     std::string_view user;
+    std::string_view listener = {};  // label of the one that took the connection
 };
+
+// The first thing about a command that a rule does not match.
+enum class Mismatch : std::uint8_t { none, command, listener, client, user, key };
 
 class Rules {
   public:
@@ -38,20 +45,34 @@ class Rules {
         const resp::CommandInfo& command, const Caller& caller, const AnyKey& any_key
     ) const {
         for (const Rule& rule : rules_) {
-            if (!matches_command(rule, command) || !matches_any(rule.clients, caller.client_name) ||
-                !matches_any(rule.users, caller.user)) {
-                continue;
-            }
-            if (rule.keys.empty() ||
-                any_key([&rule](std::string_view key) { return matches_any(rule.keys, key); })) {
+            if (mismatch(rule, command, caller, any_key) == Mismatch::none) {
                 return &rule;
             }
         }
         return nullptr;
     }
+    // What keeps one rule from matching.
+    template <typename AnyKey>
+    [[nodiscard]] static Mismatch mismatch(
+        const Rule& rule,
+        const resp::CommandInfo& command,
+        const Caller& caller,
+        const AnyKey& any_key
+    ) {
+        const Mismatch found = mismatch_but_for_keys(rule, command, caller);
+        if (found != Mismatch::none || rule.keys.empty() ||
+            any_key([&rule](std::string_view key) { return matches_any(rule.keys, key); })) {
+            return found;
+        }
+        return Mismatch::key;
+    }
+    [[nodiscard]] std::span<const Rule> all() const noexcept { return rules_; }
     [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
 
   private:
+    [[nodiscard]] static Mismatch mismatch_but_for_keys(
+        const Rule& rule, const resp::CommandInfo& command, const Caller& caller
+    ) noexcept;
     [[nodiscard]] static bool matches_command(
         const Rule& rule, const resp::CommandInfo& command
     ) noexcept;

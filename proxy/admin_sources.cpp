@@ -110,6 +110,7 @@ boost::json::value ControlPlane::status_json() const {
     for (const auto& listener : listeners_) {
         listeners.push_back(boost::json::object{
             {"address", listener->name},
+            {"name", listener->label},
             {"clients", listener->clients.load(std::memory_order_relaxed)},
             {"max_clients", listener->clients_max},
         });

@@ -133,6 +133,7 @@ std::optional<std::string> ControlPlane::open_listeners() {
         }
         auto share = std::make_unique<net::ListenerShare>();
         share->clients_max = listener.max_clients;
+        share->label = conf::label_of(listener);
         net::Endpoint endpoint = endpoints.front();
         net::Fd unix_socket;
         for (const auto& shard : shards_) {

@@ -11,6 +11,19 @@ policy::Nanos nanos(std::chrono::nanoseconds duration) {
     return duration.count();
 }
 
+// Rules may name a listener by name or by address; sessions know its label.
+std::vector<std::string> labels_of(
+    const std::vector<std::string>& named, const std::vector<conf::Listener>& listeners
+) {
+    std::vector<std::string> labels;
+    for (const std::string& name : named) {
+        if (const conf::Listener* listener = conf::find_listener(listeners, name)) {
+            labels.push_back(conf::label_of(*listener));
+        }
+    }
+    return labels;
+}
+
 }  // namespace
 
 policy::GuardSettings guard_settings(const conf::Config& config) {
@@ -40,6 +53,7 @@ std::vector<policy::Rule> rules_of(const conf::Config& config) {
             .keys = rule.keys,
             .clients = rule.clients,
             .users = rule.users,
+            .listeners = labels_of(rule.listeners, config.listeners),
             .priority = rule.priority,
         });
     }

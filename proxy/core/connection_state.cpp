@@ -83,10 +83,16 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             user_ = "default";   // it never fails, so nobody keeps a user's rights behind it
             break;
         case resp::Effect::auth:
+            if (in_multi_) {
+                return false;  // +QUEUED grants nothing yet
+            }
             change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default";
             break;
         case resp::Effect::hello:
             change = read_hello(head);
+            if (in_multi_) {
+                change.user.clear();
+            }
             break;
         case resp::Effect::select:
             change.db =

@@ -2,6 +2,8 @@
 // holds or skips its bytes.
 #include "proxy/core/request_lane.hpp"
 
+#include "proxy/core/judged.hpp"
+
 #include <algorithm>
 
 namespace spillway::core {

@@ -12,10 +12,6 @@
 
 namespace spillway::core {
 
-[[nodiscard]] inline bool grows(const resp::CommandInfo& command) noexcept {
-    return command.growth != resp::Growth::other && command.growth != resp::Growth::freeing;
-}
-
 class RequestLane {
   public:
     explicit RequestLane(SessionShared& shared) noexcept : shared_(shared) {}
@@ -87,8 +83,6 @@ class RequestLane {
     [[nodiscard]] bool expect_unusual(
         const resp::CommandInfo& command, bool in_multi, LedgerRun& run
     );
-    [[nodiscard]] std::uint64_t string_bytes_reached(const resp::CommandInfo& command) const;
-    [[nodiscard]] policy::Cost cost_of_head(const resp::CommandInfo& command) const;
     [[nodiscard]] const policy::Rule* rule_for(const resp::CommandInfo& command) const;
     [[nodiscard]] const resp::CommandInfo& identify() const noexcept;
     [[nodiscard]] bool push_detail(const resp::CommandInfo& command);

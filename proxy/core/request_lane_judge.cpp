@@ -1,8 +1,8 @@
 // The verdict on a command that may grow memory: what it costs, which rule it meets, what the guard
 // says, and who is told.
 #include "policy/key_pattern.hpp"
+#include "proxy/core/judged.hpp"
 #include "proxy/core/request_lane.hpp"
-#include "resp/command_arguments.hpp"
 #include "resp/word.hpp"
 
 #include <algorithm>
@@ -15,12 +15,6 @@ using metrics::CommandVerdict;
 // Growth is put into the ledger by samples of this many bytes: heavy writers show, light ones cost
 // nothing.
 constexpr std::int64_t growth_sample_bytes = 16 * 1024;
-
-bool is_gated(const resp::CommandInfo& command) noexcept {
-    return command.denyoom &&
-           (command.growth == resp::Growth::proportional ||
-            command.growth == resp::Growth::offset || command.growth == resp::Growth::unbounded);
-}
 
 // Whether the arguments give the key a TTL. EXPIRE in a second command is not seen here.
 bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head) noexcept {
@@ -44,44 +38,18 @@ bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head)
 
 }  // namespace
 
-// Of SETRANGE, SETBIT and BITFIELD: how long the string gets. 0 of all others.
-std::uint64_t RequestLane::string_bytes_reached(const resp::CommandInfo& command) const {
-    if (command.growth != resp::Growth::offset) {
-        return 0;
-    }
-    const auto argument = [this](std::size_t i) {
-        return reader_.argument(static_cast<std::uint32_t>(i));
-    };
-    return resp::string_bytes_reached(
-        command, reader_.argument_count(), argument, reader_.argument_length(3)
-    );
-}
-
-policy::Cost RequestLane::cost_of_head(const resp::CommandInfo& command) const {
-    policy::CommandSize size{
-        .argument_bytes = reader_.argument_bytes(),
-        .largest_argument_bytes = reader_.largest_argument_bytes(),
-        .argument_count = reader_.argument_count(),
-        .string_bytes_reached = 0,
-    };
-    size.string_bytes_reached = string_bytes_reached(command);
-    return policy::cost_of(command, size);
-}
-
 RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     ShardContext& context = shared_.context;
-    const bool searches =
-        command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
     const auto argument = [this](std::size_t i) {
         return reader_.argument(static_cast<std::uint32_t>(i));
     };
     const std::uint32_t argc = reader_.argument_count();
-    if (!command.accepts(argc) || (searches && !resp::may_grow(command, argc, argument))) {
+    if (!command.accepts(argc) || !may_grow_as_given(command, argc, argument)) {
         count(command, CommandVerdict::pass);
         release(command, {});
         return Route::pass;
     }
-    policy::Cost cost = cost_of_head(command);
+    policy::Cost cost = cost_of(command, reader_);
     const std::int64_t lasting = cost.lasting;
     CommandVerdict counted = CommandVerdict::pass;
     if (!is_gated(command) || shared_.uncertain) {
@@ -155,7 +123,7 @@ RequestLane::Route RequestLane::refuse(
     sighting.session = shared_.id;
     sighting.command = command.name();
     sighting.key = first_key(command);
-    const std::uint64_t reached = string_bytes_reached(command);
+    const std::uint64_t reached = string_bytes_reached(command, reader_);
     sighting.bytes = std::max(reader_.argument_bytes(), reached);
     sighting.largest_argument_bytes = std::max(reader_.largest_argument_bytes(), reached);
     sighting.in_multi = shared_.state.in_multi();
@@ -196,22 +164,10 @@ const policy::Rule* RequestLane::rule_for(const resp::CommandInfo& command) cons
     if (rules.empty()) {
         return nullptr;
     }
-    const auto argument = [this](std::size_t i) {
-        return reader_.argument(static_cast<std::uint32_t>(i));
-    };
-    const auto any_key = [&](const auto& matches) {
-        const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
-        for (const std::size_t index : keys) {
-            if (index >= reader_.arguments_announced()) {
-                break;
-            }
-            if (matches(argument(index))) {
-                return true;
-            }
-        }
-        return false;
-    };
-    return rules.match(command, {shared_.state.name_asked_for(), shared_.state.user()}, any_key);
+    const auto any_key = [&](const auto& matches) { return any_key_of(command, reader_, matches); };
+    return rules.match(
+        command, {shared_.state.name_asked_for(), shared_.state.user(), shared_.listener}, any_key
+    );
 }
 
 std::string_view RequestLane::first_key(const resp::CommandInfo& command) const {

@@ -1,5 +1,6 @@
 // What the ledger is told of a command that goes to the backend: which replies to expect, and what
 // to remember of it.
+#include "proxy/core/judged.hpp"
 #include "proxy/core/request_lane.hpp"
 
 #include <algorithm>

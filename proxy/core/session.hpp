@@ -18,9 +18,13 @@ namespace spillway::core {
 
 class Session {
   public:
-    Session(ShardContext& context, std::uint64_t id, std::string address)
+    // `listener` outlives the session.
+    Session(
+        ShardContext& context, std::uint64_t id, std::string address, std::string_view listener = {}
+    )
         : shared_(context, id), requests_(shared_), replies_(shared_) {
         shared_.address = std::move(address);
+        shared_.listener = listener;
     }
     // What was under way counts as answered from now on: nothing will ever come of it here.
     ~Session();

@@ -20,7 +20,8 @@ struct SessionShared {
     ReplyLedger ledger;
     ConnectionState state;
     std::uint64_t id;
-    std::string address;  // of the client, as records show it
+    std::string address;        // of the client, as records show it
+    std::string_view listener;  // label of the one it came by; outlives the session
     bool flight_lifted = false;
     std::uint64_t recent_reply_bytes =
         0;  // the largest of late, on average of a read; 0 = none seen

@@ -24,7 +24,9 @@ constexpr core::Nanos drain_grace = 200 * policy::millisecond;
 SessionDriver::SessionDriver(
     Shard& shard, ListenerShare& listener, Fd client, std::string address, std::uint64_t id
 )
-    : shard_(shard), listener_(listener), session_(shard.context(), id, std::move(address)) {
+    : shard_(shard),
+      listener_(listener),
+      session_(shard.context(), id, std::move(address), listener.label) {
     client_.ready = &SessionDriver::client_ready;
     client_.driver = this;
     client_.fd = std::move(client);

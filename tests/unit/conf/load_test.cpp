@@ -111,6 +111,29 @@ TEST(Load, FillsEveryTypeOfField) {
     EXPECT_EQ(config.admin.token.reveal(), "not a real token");
 }
 
+TEST(Load, GivesListenersTheirNames) {
+    const auto result = load("tests/conf/valid/everything.toml");
+    ASSERT_TRUE(std::holds_alternative<Loaded>(result)) << problems_of(result).front();
+    const Config& config = std::get<Loaded>(result).config;
+    EXPECT_EQ(label_of(config.listeners[0]), "public");
+    EXPECT_EQ(label_of(config.listeners[1]), "unix:/run/spillway/client.sock");
+    EXPECT_EQ(find_listener(config.listeners, "0.0.0.0:6380"), &config.listeners[0]);
+    EXPECT_EQ(find_listener(config.listeners, ""), nullptr);
+    const std::vector<std::string> named = {"public", "unix:/run/spillway/client.sock"};
+    EXPECT_EQ(config.guard.rules[0].listeners, named);
+}
+
+TEST(Load, ListenersOfFlagsDoNotShareAName) {
+    const std::vector<Override> flags = {
+        flag("listener", "address", "--listen", "127.0.0.1:7001"),
+        flag("listener", "address", "--listen", "127.0.0.1:7002")};
+    const auto config =
+        loaded("[[listener]]\naddress = \"127.0.0.1:7000\"\nname = \"web\"\n", flags).config;
+    ASSERT_EQ(config.listeners.size(), 2U);
+    EXPECT_EQ(config.listeners[0].name, "web");
+    EXPECT_EQ(label_of(config.listeners[1]), "127.0.0.1:7002");
+}
+
 TEST(Load, RemembersWhereEachValueStands) {
     const auto config = loaded(
         "[guard]\nmode = \"off\"\n\n[[guard.rule]]\nname = \"a\"\n[[guard.rule]]\n\nname = \"b\"\n"

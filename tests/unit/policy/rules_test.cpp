@@ -47,6 +47,40 @@ TEST(Glob, HostilePatternsAreNotSlow) {
     EXPECT_FALSE(glob_match(pattern + "b", text));
 }
 
+TEST(Rules, SayWhatKeepsThemFromMatching) {
+    const resp::CommandTable table;
+    const Rule rule{
+        .name = "r",
+        .commands = {"SET"},
+        .keys = {"cart:*"},
+        .clients = {"web*"},
+        .users = {"shop"},
+        .listeners = {"batch", "127.0.0.1:1"},
+        .priority = Priority::critical};
+    const struct {
+        std::string_view command;
+        Caller caller;
+        std::string_view key;
+        Mismatch expected;
+    } cases[] = {
+        {"SET", {"web-1", "shop", "batch"}, "cart:1", Mismatch::none},
+        {"SET", {"web-1", "shop", "127.0.0.1:1"}, "cart:1", Mismatch::none},
+        {"GET", {"web-1", "shop", "batch"}, "cart:1", Mismatch::command},
+        {"SET", {"web-1", "shop", "batch2"}, "cart:1", Mismatch::listener},
+        {"SET", {"web-1", "shop", ""}, "cart:1", Mismatch::listener},
+        {"SET", {"job", "shop", "batch"}, "cart:1", Mismatch::client},
+        {"SET", {"web-1", "default", "batch"}, "cart:1", Mismatch::user},
+        {"SET", {"web-1", "shop", "batch"}, "card", Mismatch::key},
+    };
+    for (const auto& c : cases) {
+        const auto found =
+            Rules::mismatch(rule, *table.find(c.command), c.caller, [&c](const auto& matches) {
+                return matches(c.key);
+            });
+        EXPECT_EQ(found, c.expected) << c.command << " " << c.caller.client_name << " " << c.key;
+    }
+}
+
 TEST(Rules, FirstMatchWinsAndAllGivenFieldsMustMatch) {
     const resp::CommandTable table;
     const Rules rules({
