@@ -108,8 +108,7 @@ class Parser {
     void set(const Option& option, std::string_view value) {
         const Key* const key = key_of(option);
         if (key == nullptr) {
-            source_.file = value;
-            return;
+            return set_text(option.name, std::string(value));
         }
         if (!is_utf8(value)) {
             return fail(std::string(option.name) + ": must be valid UTF-8");
@@ -124,6 +123,21 @@ class Parser {
             return fail("too many options");
         }
         source_.overrides.push_back({key, option.name, std::string(value)});
+    }
+
+    // Of an option that sets no key.
+    void set_text(std::string_view name, std::string value) {
+        if (name == "--explain") {
+            explain_.command = std::move(value);
+        } else if (name == "--client") {
+            explain_.client = std::move(value);
+        } else if (name == "--user") {
+            explain_.user = std::move(value);
+        } else if (name == "--listener") {
+            explain_.listener = std::move(value);
+        } else {
+            source_.file = std::move(value);
+        }
     }
 
     void fail_unknown_option(std::string_view name) {
@@ -181,9 +195,13 @@ class Parser {
             if (!given_.contains(option.name)) {
                 continue;
             }
-            if (command_ == Command::doctor && !option.diagnoses) {
+            if (option.explains && command_ != Command::check) {
+                fail(std::string(option.name) + " belongs to spillway check");
+            } else if (option.explains && !given_.contains("--explain")) {
+                fail(std::string(option.name) + " goes with --explain COMMAND");
+            } else if (command_ == Command::doctor && !option.diagnoses) {
                 fail(std::string(option.name) + " has no meaning for spillway doctor");
-            } else if (command_ != Command::doctor && !option.runs) {
+            } else if (command_ != Command::doctor && !option.runs && !option.explains) {
                 fail(std::string(option.name) + " belongs to spillway doctor");
             }
         }
@@ -202,7 +220,10 @@ class Parser {
         }
         switch (command_) {
             case Command::check:
-                return Check{std::move(source_)};
+                return Check{
+                    std::move(source_),
+                    given_.contains("--explain") ? std::optional(std::move(explain_))
+                                                 : std::nullopt};
             case Command::doctor:
                 return Doctor{*std::move(url_), given_.contains("--json")};
             case Command::run:
@@ -216,6 +237,7 @@ class Parser {
     Command command_ = Command::run;
     std::set<std::string_view> given_;
     Source source_;
+    Explain explain_;
     std::optional<BackendUrl> url_;
     std::string error_;  // the first one
 };

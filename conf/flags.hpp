@@ -22,8 +22,17 @@ struct Run {
     Source source;
 };
 
+// A command whose way through rules and guard is to be told, and who sends it.
+struct Explain {
+    std::string command;  // as one types it into redis-cli
+    std::string client;   // CLIENT SETNAME; empty = none
+    std::string user = "default";
+    std::string listener;  // name or address; empty = the first
+};
+
 struct Check {
     Source source;
+    std::optional<Explain> explain = {};
 };
 
 struct Doctor {

@@ -68,6 +68,38 @@ constexpr std::array option_table = {
         .key = "level",
         .runs = true},
     Option{
+        .name = "--explain",
+        .short_name = {},
+        .metavar = "COMMAND",
+        .help = "tell which rule this command meets, and what becomes of it",
+        .section = {},
+        .key = {},
+        .explains = true},
+    Option{
+        .name = "--client",
+        .short_name = {},
+        .metavar = "NAME",
+        .help = "sent by a client of this name (CLIENT SETNAME) [none]",
+        .section = {},
+        .key = {},
+        .explains = true},
+    Option{
+        .name = "--user",
+        .short_name = {},
+        .metavar = "NAME",
+        .help = "of this ACL user [default]",
+        .section = {},
+        .key = {},
+        .explains = true},
+    Option{
+        .name = "--listener",
+        .short_name = {},
+        .metavar = "NAME",
+        .help = "that connected here: a listener's name or address [the first]",
+        .section = {},
+        .key = {},
+        .explains = true},
+    Option{
         .name = "--json",
         .short_name = {},
         .metavar = {},
@@ -168,6 +200,7 @@ std::string help_for_run() {
            "  spillway --backend redis://10.0.0.5:6379\n"
            "  spillway -c /etc/spillway/spillway.toml --mode observe\n"
            "  spillway check -c /etc/spillway/spillway.toml\n"
+           "  spillway check -c spillway.toml --explain \"SET cart:1 x\" --client web\n"
            "  spillway doctor redis://10.0.0.5:6379 --json\n"
            "\n"
            "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit.\n" +
@@ -183,12 +216,19 @@ std::string help_for_check() {
                "default, file:line or flag. Prints every error at once as file:line:column: "
                "message.\n"
                "\n"
+               "With --explain it tells instead what would become of one command, as typed into "
+               "redis-cli.\n"
+               "\n"
                "Options win over the file; what neither sets has the default in brackets:\n"
            ) +
-           option_lines(&Option::runs) + std::string(forms) +
+           option_lines(&Option::runs) +
            "\n"
-           "Example:\n"
-           "  spillway check -c /etc/spillway/spillway.toml\n" +
+           "To explain a command:\n" +
+           option_lines(&Option::explains) + std::string(forms) +
+           "\n"
+           "Examples:\n"
+           "  spillway check -c /etc/spillway/spillway.toml\n"
+           "  spillway check -c spillway.toml --explain \"SET cart:1 x\" --client web\n" +
            std::string(exit_codes);
 }
 

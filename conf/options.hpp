@@ -21,6 +21,7 @@ struct Option {
     std::string_view key;
     bool runs = false;       // has a meaning for `run` and `check`
     bool diagnoses = false;  // has a meaning for `doctor`
+    bool explains = false;   // has a meaning for `check` alone
 };
 
 [[nodiscard]] std::span<const Option> options() noexcept;

@@ -3,13 +3,16 @@
 #include "conf/effective.hpp"
 #include "conf/flags.hpp"
 #include "proxy/control_plane.hpp"
+#include "proxy/explain.hpp"
 #include "proxy/settings.hpp"
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <span>
+#include <string_view>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -71,6 +74,22 @@ int print_problems(const conf::Problems& problems) {
     return exit_usage;
 }
 
+bool shows_colours() {
+    const char* const terminal = std::getenv("TERM");
+    return ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr &&
+           terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+int print_explanation(const conf::Loaded& loaded, const conf::Explain& asked) {
+    const Explanation explanation = explain(loaded, asked, shows_colours());
+    if (!explanation.problem.empty()) {
+        std::cerr << "spillway: --explain: " << explanation.problem << '\n';
+        return exit_usage;
+    }
+    std::cout << explanation.text;
+    return 0;
+}
+
 int run(const conf::Invocation& invocation) {
     if (const auto* usage = std::get_if<conf::UsageError>(&invocation)) {
         std::cerr << usage->message << '\n';
@@ -99,6 +118,9 @@ int run(const conf::Invocation& invocation) {
     auto& loaded = std::get<conf::Loaded>(result);
     if (check == nullptr) {
         return run_proxy(std::move(loaded));
+    }
+    if (check->explain) {
+        return print_explanation(loaded, *check->explain);
     }
     std::cout << conf::render_effective(loaded);
     return 0;
