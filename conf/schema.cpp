@@ -206,8 +206,8 @@ constexpr std::array key_table = {
     Key{.section = "guard", .name = "retry_oom",
         .field = [](Config& c, std::size_t) -> Field { return &c.guard.retry_oom; },
         .help =
-            "Hold and retry a refused write that provably did not run: for clients that "
-            "cannot retry."},
+            "Hold a write that Redis refused and that provably did not run, and send it again "
+            "within hold_max: for clients that cannot retry."},
 
     Key{.section = "guard.rule", .name = "name",
         .field = [](Config& c, std::size_t i) -> Field { return &c.guard.rules.at(i).name; },

@@ -230,6 +230,7 @@ std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::
     settings->guard = guard_settings_;
     settings->rules = std::make_shared<const policy::Rules>(rules_of(loaded_.config));
     settings->annotate_replies = loaded_.config.diagnosis.annotate_replies;
+    settings->retry_oom = loaded_.config.guard.retry_oom;
     settings->spool_client_bytes_max = loaded_.config.guard.spool_client;
     settings->spool_total_bytes_max =
         loaded_.config.guard.spool_total / std::max<std::size_t>(count, 1);

@@ -36,46 +36,34 @@ bool is_subscription_word(std::string_view kind) noexcept {
 }  // namespace
 
 std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
-    std::size_t at = 0;
-    std::size_t shown_from = 0;
-    const auto show_until = [&](std::size_t end) {
-        if (!hidden_) {
-            (void)to_client.add(bytes.substr(shown_from, end - shown_from));
-        }
-        shown_from = end;
-    };
-    while (at < bytes.size() && to_client.has_place_for(own_text_bytes_max)) {
-        if (piped_ || (reader_.at_boundary() && pipe_is_due(bytes.substr(at)))) {
+    Progress progress{bytes, to_client};
+    if (withheld_ > 0 && !bytes.empty()) {
+        (void)withhold(progress);
+    }
+    while (progress.at < bytes.size() && to_client.has_place_for(own_text_bytes_max)) {
+        const std::string_view rest = bytes.substr(progress.at);
+        if (piped_ || (reader_.at_boundary() && pipe_is_due(rest))) {
             hidden_ = false;
-            at = bytes.size();
+            progress.at = bytes.size();
             break;
         }
         if (reader_.at_boundary() && !shared_.ledger.empty()) {
-            const Expect next = shared_.ledger.front().expect;
-            if (const std::size_t passed = pass_plain(bytes.substr(at)); passed > 0) {
-                at += passed;
-                continue;
+            const Begin begin = begin_reply(progress);
+            if (begin == Begin::output_full) {
+                break;
             }
-            if (next == Expect::local) {
-                show_until(at);
-                if (!add_local(to_client)) {
-                    break;
-                }
+            if (begin == Begin::taken) {
                 continue;
-            }
-            if (next == Expect::replaced && bytes[at] != '>') {
-                show_until(at);
-                hidden_ = true;
             }
         }
-        const resp::ReplyReader::Step step = reader_.read(bytes.substr(at));
-        at += step.consumed;
+        const resp::ReplyReader::Step step = reader_.read(rest);
+        progress.at += step.consumed;
         switch (step.event) {
             case resp::ReplyEvent::need_more:
                 break;
             case resp::ReplyEvent::line_ending:
                 if (annotates()) {
-                    show_until(at);
+                    show(progress);
                     (void)to_client.add_copy(shared_.context.annotation);
                 }
                 break;
@@ -84,7 +72,7 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
                 break;
             case resp::ReplyEvent::reply:
                 if (const std::string* instead = end_reply(); instead != nullptr) {
-                    shown_from = at;
+                    progress.shown_from = progress.at;
                     (void)to_client.add_copy(*instead);
                 }
                 hidden_ = false;
@@ -100,10 +88,47 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
                 break;
         }
     }
-    show_until(at);
+    show(progress);
     flush_ended();
-    note_reply_size(at);
-    return at;
+    note_reply_size(progress.at);
+    if (shared_.retry) {
+        settle_retry();
+    }
+    return progress.at;
+}
+
+void ReplyLane::show(Progress& progress) noexcept {
+    if (!hidden_) {
+        (void)progress.output.add(
+            progress.bytes.substr(progress.shown_from, progress.at - progress.shown_from)
+        );
+    }
+    progress.shown_from = progress.at;
+}
+
+// At the boundary before a reply that the ledger knows of: what need not be read is taken at once.
+ReplyLane::Begin ReplyLane::begin_reply(Progress& progress) {
+    const std::string_view rest = progress.bytes.substr(progress.at);
+    const Expect next = shared_.ledger.front().expect;
+    if (const std::size_t passed = pass_plain(rest); passed > 0) {
+        progress.at += passed;
+        return Begin::taken;
+    }
+    if (next == Expect::local) {
+        show(progress);
+        return add_local(progress.output) ? Begin::taken : Begin::output_full;
+    }
+    if (next == Expect::replaced && rest.front() != '>') {
+        show(progress);
+        hidden_ = true;
+    }
+    if (shared_.retry && rest.front() == '-' && retry_is_next()) {
+        show(progress);
+        if (withhold(progress)) {
+            return Begin::taken;
+        }
+    }
+    return Begin::to_be_read;
 }
 
 // A bulk comes in many reads and a small reply shares one with others: what is noted is the average
@@ -374,9 +399,13 @@ void ReplyLane::look_at_error(policy::ErrorPlace place) {
         return;
     }
     oom_seen_ = true;
-    LedgerRun& run = shared_.ledger.front();
+    report_oom(*form, line);
+}
+
+void ReplyLane::report_oom(policy::OomForm form, std::string_view line) {
+    const LedgerRun& run = shared_.ledger.front();
     OomSighting sighting;
-    sighting.form = *form;
+    sighting.form = form;
     sighting.at = shared_.context.now;
     sighting.session = shared_.id;
     sighting.reply = line;

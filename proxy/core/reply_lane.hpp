@@ -24,6 +24,9 @@ class ReplyLane {
     // again.
     [[nodiscard]] bool add_local(Output& to_client);
 
+    // The write that waits to be sent again gets the server's refusal after all.
+    void show_refusal(Output& to_client);
+
     // Bytes only pass: nothing is paired any more.
     [[nodiscard]] bool piped() const noexcept { return piped_; }
     // A reply of ours has lost its place: the session must end.
@@ -43,13 +46,29 @@ class ReplyLane {
         void count(std::string_view kind, std::int64_t total) noexcept;
     };
 
+    // How far the backend's bytes have been taken, and shown.
+    struct Progress {
+        std::string_view bytes;
+        Output& output;
+        std::size_t at = 0;
+        std::size_t shown_from = 0;  // [shown_from, at) is still to be added to the output
+    };
+    enum class Begin : std::uint8_t { to_be_read, taken, output_full };
+
+    void show(Progress& progress) noexcept;
+    [[nodiscard]] Begin begin_reply(Progress& progress);
     [[nodiscard]] std::size_t pass_plain(std::string_view bytes);
     [[nodiscard]] const std::string* end_reply();
     void end_subscription_frame();
     void end_command(LedgerRun& run);
     void flush_ended();
     void note_reply_size(std::size_t bytes) noexcept;
+    [[nodiscard]] bool retry_is_next() const noexcept;
+    [[nodiscard]] bool withhold(Progress& progress);
+    void note_refusal();
+    void settle_retry();
     void look_at_error(policy::ErrorPlace place);
+    void report_oom(policy::OomForm form, std::string_view line);
     [[nodiscard]] policy::ErrorPlace nested_place() noexcept;
     [[nodiscard]] bool is_asynchronous() const noexcept;
     [[nodiscard]] bool annotates();
@@ -60,6 +79,7 @@ class ReplyLane {
     resp::ReplyReader reader_;
     Subscriptions subscriptions_;
     std::int64_t frames_left_ = 0;  // of the subscription in front, once its first frame came
+    std::size_t withheld_ = 0;      // bytes of Retry::refusal that came and were not passed yet
     bool hidden_ = false;           // the reply being read is replaced by ours
     bool piped_ = false;
     bool broken_ = false;

@@ -5,6 +5,7 @@
 #include "proxy/core/judged.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace spillway::core {
 namespace {
@@ -34,10 +35,17 @@ bool is_line_of_blanks(std::string_view line) noexcept {
 }  // namespace
 
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
+    if (shared_.retry && shared_.retry->holds()) {
+        awaits_replies_ = false;
+        return {Stop::held, 0};
+    }
     Progress progress{window, to_backend};
     const Stop stop = take_commands(progress);
     awaits_replies_ = stop == Stop::flight;
     progress.release();
+    if (shared_.retry) {
+        keep_for_retry(progress);
+    }
     return {stop, progress.at};
 }
 
@@ -86,13 +94,18 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             return Stop::flight;
         }
         const Route route = route_command();
+        skipping_ = route != Route::pass;
+        if (!skipping_) {
+            progress.at += reader_.consumed();
+            continue;
+        }
         if (route == Route::hold) {
             reader_.rewind();
             return Stop::held;
         }
-        skipping_ = route != Route::pass;
-        if (!skipping_) {
-            progress.at += reader_.consumed();
+        if (route == Route::pass_and_keep) {
+            skipping_ = false;
+            begin_keeping(progress);
             continue;
         }
         progress.skip(reader_.consumed());
@@ -112,6 +125,9 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
         return reader_.body_malformed() ? Stop::broken : Stop::all_taken;
     }
     progress.at += taken;
+    if (keeping_ && !reader_.in_body()) {
+        keep_to_ = std::min(keep_to_, progress.at);
+    }
     if (const std::uint64_t late = reader_.take_late_bytes(); late > 0) {
         const auto bytes_late = static_cast<std::int64_t>(late + late / 4);
         shared_.context.guard.charge(bytes_late);
@@ -123,6 +139,43 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
         become_pipe(metrics::OpaqueReason::unreadable_request);
     }
     return Stop::all_taken;
+}
+
+void RequestLane::begin_keeping(Progress& progress) {
+    if (!shared_.retry) {
+        shared_.retry = std::make_unique<Retry>(shared_.context.retries, shared_.context.metrics);
+    }
+    shared_.retry->drop();
+    keeping_ = true;
+    keep_from_ = progress.at;
+    progress.at += reader_.consumed();
+    keep_to_ = reader_.in_body() ? unknown_end : progress.at;
+    // hold_max bounds the whole wait: what it was held for before it was sent counts.
+    keep_since_ = waiting_.since != 0 ? waiting_.since : shared_.context.now;
+}
+
+// At the end of a pass: what was released of the command is copied, unless something was taken
+// behind it, after which it can never be sent again in its place.
+void RequestLane::keep_for_retry(const Progress& progress) {
+    Retry& retry = *shared_.retry;
+    if (!keeping_) {
+        if (progress.at > 0) {
+            retry.drop();
+        }
+        return;
+    }
+    const bool complete = keep_to_ != unknown_end;
+    const bool newest = !complete || keep_to_ == progress.at;
+    if (!newest || !retry.append(progress.window.substr(keep_from_, progress.at - keep_from_))) {
+        retry.drop();
+        keeping_ = false;
+        return;
+    }
+    keep_from_ = 0;
+    if (complete) {
+        keeping_ = false;
+        retry.keep(keep_since_);
+    }
 }
 
 const resp::CommandInfo& RequestLane::identify() const noexcept {

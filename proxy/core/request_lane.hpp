@@ -20,7 +20,7 @@ class RequestLane {
         all_taken,    // every byte was released or skipped
         need_more,    // a head has not come in full: offer the rest again with more behind it
         flight,       // enough replies are under way: offer the rest again when some have come
-        held,         // the first command of the rest waits for credit or time
+        held,         // the first command of the rest waits for credit or time, or behind a retry
         output_full,  // flush, and go on with the rest
         ledger_full,  // more commands await a reply than can be remembered: the session must end
         broken,       // the body of a refused command broke the protocol: the session must end
@@ -46,7 +46,7 @@ class RequestLane {
 
   private:
     // What becomes of the command whose head was read.
-    enum class Route : std::uint8_t { pass, skip, replace, hold };
+    enum class Route : std::uint8_t { pass, pass_and_keep, skip, replace, hold };
 
     // How far a window has been taken. What was released and lies side by side goes out as one
     // piece.
@@ -68,6 +68,9 @@ class RequestLane {
 
     [[nodiscard]] Stop take_commands(Progress& progress);
     [[nodiscard]] Stop take_body(std::string_view bytes, Progress& progress);
+    void begin_keeping(Progress& progress);
+    void keep_for_retry(const Progress& progress);
+    [[nodiscard]] bool may_be_retried(const resp::CommandInfo& command) const;
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);
     [[nodiscard]] Route refuse(
@@ -99,6 +102,12 @@ class RequestLane {
     bool awaits_replies_ = false;
     bool skipping_ = false;  // the body of a refused command
     bool piped_ = false;
+    // A command that may be sent again is being released: where it begins and ends in the window.
+    static constexpr std::size_t unknown_end = SIZE_MAX;
+    bool keeping_ = false;
+    std::size_t keep_from_ = 0;
+    std::size_t keep_to_ = unknown_end;
+    Nanos keep_since_ = 0;
 };
 
 // Most commands come through these two, from both of the lane's ways: inline.

@@ -94,8 +94,28 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     }
     count(command, counted);
     note_growth(command, lasting);
+    const bool keeps = context.retries.on && may_be_retried(command);
     release(command, cost);
-    return Route::pass;
+    return keeps ? Route::pass_and_keep : Route::pass;
+}
+
+// Whether the server's plain refusal proves that it did not run. Not where a module or a script may
+// have run before it refused; not where the answer is no single reply to one command; and not with
+// several keys, which a service may hand to several servers, some of which have room.
+bool RequestLane::may_be_retried(const resp::CommandInfo& command) const {
+    const ShardContext& context = shared_.context;
+    if (!command.known || !command.write || !is_gated(command) || shared_.uncertain ||
+        command.effect != resp::Effect::none || command.replies != resp::Replies::one ||
+        !shared_.state.plain() || shared_.maybe_subscribed() || shared_.unasked_frames ||
+        reader_.argument_bytes() > Retry::command_bytes_max ||
+        context.guard.mode() != policy::Mode::protect ||
+        context.guard.view().state <= policy::GuardState::blind) {
+        return false;
+    }
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    return resp::keys_of(command, reader_.argument_count(), argument).size() == 1;
 }
 
 void RequestLane::end_hold() noexcept {

@@ -41,15 +41,31 @@ class Session {
     }
     [[nodiscard]] bool local_replies(Output& to_client) { return replies_.add_local(to_client); }
 
-    [[nodiscard]] Nanos hold_until() const noexcept { return requests_.hold_until(); }
-    [[nodiscard]] bool held() const noexcept { return requests_.held(); }
+    // When what is held passes or is refused at last.
+    [[nodiscard]] Nanos hold_until() const noexcept {
+        return retry_waits() ? shared_.retry->until(shared_.context.guard.hold_max())
+                             : requests_.hold_until();
+    }
+    [[nodiscard]] bool held() const noexcept { return requests_.held() || retries(); }
+
+    // A refused write is to be sent again, or was and awaits its reply: what the client sends next
+    // waits.
+    [[nodiscard]] bool retries() const noexcept { return shared_.retry && shared_.retry->holds(); }
+    [[nodiscard]] bool retry_waits() const noexcept {
+        return shared_.retry && shared_.retry->waits();
+    }
+    enum class RetryStep : std::uint8_t { none, send, refuse };
+    // What to do with it now: call send_again or show_refusal.
+    [[nodiscard]] RetryStep next_retry_step() noexcept;
+    void send_again(Output& to_backend) noexcept;
+    void show_refusal(Output& to_client) { replies_.show_refusal(to_client); }
     [[nodiscard]] bool awaits_replies() const noexcept { return requests_.awaits_replies(); }
     // From here on no command of this session waits for replies.
     void lift_flight() noexcept { shared_.flight_lifted = true; }
     // The client's next command cannot move on yet, so more of its bytes are not wanted.
     [[nodiscard]] bool waits() const noexcept { return held() || awaits_replies(); }
-    // The client gave up waiting.
-    void drop_hold() noexcept { requests_.end_hold(); }
+    // The client gave up waiting, or the backend left.
+    void drop_hold() noexcept;
 
     // Nothing was asked that has not been answered in full.
     [[nodiscard]] bool idle() noexcept { return shared_.ledger.empty() && replies_.at_boundary(); }

@@ -7,6 +7,7 @@
 #include "proxy/core/shard_context.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,9 @@ struct SessionShared {
     ReplyLedger ledger;
     ConnectionState state;
     std::uint64_t id;
-    std::string address;        // of the client, as records show it
-    std::string_view listener;  // label of the one it came by; outlives the session
+    std::string address;           // of the client, as records show it
+    std::string_view listener;     // label of the one it came by; outlives the session
+    std::unique_ptr<Retry> retry;  // once something was kept for it: only with guard.retry_oom
     bool flight_lifted = false;
     std::uint64_t recent_reply_bytes =
         0;  // the largest of late, on average of a read; 0 = none seen

@@ -9,6 +9,7 @@
 #include "proxy/core/block_queue.hpp"
 #include "proxy/core/oom_reporter.hpp"
 #include "proxy/core/refusal_texts.hpp"
+#include "proxy/core/retry.hpp"
 #include "proxy/metrics/shard_metrics.hpp"
 #include "resp/command_table.hpp"
 
@@ -49,6 +50,8 @@ struct ShardContext {
         0;  // bytes until the next command is put into the growth ledger
     BlockPool blocks;
     metrics::ShardMetrics metrics;
+    RetryBudget retries;
+    bool sample_wished = false;  // someone waits for what the next sample shows
     bool annotate_replies = false;
     std::string annotation;  // what is appended to a top-level OOM reply
 };

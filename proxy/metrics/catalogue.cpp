@@ -42,6 +42,8 @@ constexpr std::array by_opaque_reason = {Label{
     .listed = opaque_reason_names}};
 constexpr std::array by_closed_reason = {
     Label{.name = "reason", .meaning = "why the session ended", .listed = closed_reason_names}};
+constexpr std::array by_retry_result = {
+    Label{.name = "result", .meaning = "what became of the write", .listed = retry_result_names}};
 constexpr std::array by_class = {class_label};
 constexpr std::array by_class_and_verdict = {class_label, verdict_label};
 constexpr std::array by_origin_and_cause = {origin_label, cause_label};
@@ -199,6 +201,12 @@ constexpr std::array rows = {
         "Times a client's replies outgrew its spool or the spool of all.",
         no_labels,
         shard_cell<&ShardMetrics::spool_overflows>},
+    Metric{
+        "oom_retries_total",
+        counter,
+        "Writes that the backend refused for memory and that were held to be sent again.",
+        by_retry_result,
+        shard_cells<&ShardMetrics::oom_retries>},
     Metric{
         "config_reloads_total",
         counter,

@@ -103,6 +103,19 @@ inline constexpr std::array<std::string_view, 6> opaque_reason_names = {
     "unknown_replies",
 };
 
+// What became of a refused write that was held to be sent again.
+enum class RetryResult : std::uint8_t {
+    answered,   // sent again, the server took it
+    refused,    // no room came within hold_max: the client got the server's refusal
+    abandoned,  // the client or the backend left meanwhile
+};
+
+inline constexpr std::array<std::string_view, 3> retry_result_names = {
+    "answered",
+    "refused",
+    "abandoned",
+};
+
 // Why a session ended.
 enum class ClosedReason : std::uint8_t {
     client_closed,   // the client closed in good order

@@ -24,6 +24,7 @@ struct alignas(64) ShardMetrics {
 
     Histogram hold_seconds;
     Gauge held_commands;
+    CountersBy<RetryResult, retry_result_names> oom_retries;
     Gauge relay_buffer_bytes;
     Gauge spool_bytes;
     Counter spool_overflows;

@@ -257,7 +257,37 @@ void SessionDriver::show_local_replies() {
     }
 }
 
+// A write that the backend refused: it is sent again, or its refusal is shown, or it waits on.
+bool SessionDriver::resume_retry() {
+    if (phase_ != Phase::relaying) {
+        return false;
+    }
+    core::Output& output = shard_.output();
+    switch (session_.next_retry_step()) {
+        case core::Session::RetryStep::none:
+            if (session_.retry_waits()) {
+                shard_.list_held(*this);
+            }
+            return false;
+        case core::Session::RetryStep::send:
+            session_.send_again(output);
+            send_to_backend(output);
+            return true;
+        case core::Session::RetryStep::refuse:
+            session_.show_refusal(output);
+            send_to_client(output);
+            if (phase_ == Phase::relaying) {
+                go_on_with_requests();
+            }
+            return true;
+    }
+    return false;
+}
+
 bool SessionDriver::resume() {
+    if (session_.retries()) {
+        return resume_retry();
+    }
     if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) {
         return false;
     }
@@ -375,6 +405,7 @@ void SessionDriver::read_backend_once() {
     shard_.context().metrics.bytes[Direction::backend_in].add(got.bytes);
     shard_.touch_clock();
     core::Output& output = shard_.output();
+    const bool retried = session_.retries();
     const std::string_view bytes(area.data(), got.bytes);
     std::size_t taken = 0;
     while (taken < bytes.size() && phase_ == Phase::relaying) {
@@ -387,8 +418,12 @@ void SessionDriver::read_backend_once() {
     if (phase_ == Phase::relaying) {
         show_local_replies();
     }
-    if (session_.awaits_replies()) {
+    if (session_.retry_waits()) {
+        shard_.list_held(*this);
+    } else if (session_.awaits_replies()) {
         (void)resume();
+    } else if (retried && !session_.retries() && phase_ == Phase::relaying) {
+        go_on_with_requests();
     }
 }
 
@@ -397,6 +432,9 @@ void SessionDriver::go_on_with_requests() {
     if (!stash_.empty() && !session_.held()) {
         (void)resume();
         return;
+    }
+    if (client_.ended && !session_.held()) {
+        return client_ended();
     }
     if (client_.readable) {
         pump_client();

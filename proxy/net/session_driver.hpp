@@ -89,6 +89,7 @@ class SessionDriver {
     void look_after_waiting();
     void tick_connecting();
     void tick_draining();
+    bool resume_retry();
     void go_on_with_requests();
     void feed_requests(std::string_view window);
     void keep(std::string_view window, std::size_t taken);

@@ -108,6 +108,14 @@ void SessionDriver::begin_closing(ClosedReason reason) {
     phase_ = Phase::closing;
     closed_reason_ = reason;
     deadline_ = 0;
+    if (session_.retry_waits()) {
+        core::Output& output = shard_.output();
+        session_.show_refusal(output);
+        send_to_client(output);
+        if (phase_ == Phase::dead) {
+            return;
+        }
+    }
     session_.drop_hold();
     backend_.fd.reset();
     to_backend_.clear();

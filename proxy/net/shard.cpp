@@ -41,6 +41,7 @@ Shard::Shard(
       tick_(io_.get_executor()) {
     context_.rules = settings_->rules;
     context_.annotate_replies = settings_->annotate_replies;
+    context_.retries.on = settings_->retry_oom;
     context_.now = monotonic_now();
 }
 
@@ -163,7 +164,8 @@ void Shard::batch_ended(void* self) {
 void Shard::end_batch() {
     graveyard_.clear();
     context_.guard.flush();
-    if (context_.guard.take_sample_wish()) {
+    if (context_.guard.take_sample_wish() || context_.sample_wished) {
+        context_.sample_wished = false;
         hooks_.wish_sample();
     }
     if (!context_.ooms.empty()) {
@@ -360,6 +362,7 @@ void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
         size_flights();
         context_.rules = settings_->rules;
         context_.annotate_replies = settings_->annotate_replies;
+        context_.retries.on = settings_->retry_oom;
         touch_clock();
         resume_held();
         end_batch();

@@ -35,6 +35,7 @@ struct ShardSettings {
     policy::GuardSettings guard;
     std::shared_ptr<const policy::Rules> rules;
     bool annotate_replies = false;
+    bool retry_oom = false;
     std::uint64_t spool_client_bytes_max = 64ULL << 20U;
     std::uint64_t spool_total_bytes_max = 1ULL << 30U;  // this shard's part
     bool spool_disconnects = true;

@@ -24,11 +24,12 @@ namespace policy = spillway::policy;
 // One session between two strings, as its driver would run it; ended where the driver ends it.
 class Run {
   public:
-    explicit Run(policy::Mode mode) {
+    Run(policy::Mode mode, bool retries) {
         settings_.mode = mode;
         context_ = std::make_unique<core::ShardContext>(pool_, cells_, settings_);
         context_->rules = std::make_shared<const policy::Rules>();
         context_->now = policy::second;
+        context_->retries.on = retries;
         session_ = std::make_unique<core::Session>(*context_, 1, "127.0.0.1:1");
     }
 
@@ -67,7 +68,9 @@ class Run {
         );
         context_->guard.publish(view);
         context_->flight = policy::flight_of(view, settings_.mode, 1 << 20);
+        look_after_retry();
         context_->now += policy::second;
+        look_after_retry();
         take_requests();
     }
     [[nodiscard]] bool ended() const { return ended_; }
@@ -93,9 +96,24 @@ class Run {
         if (context_->metrics.held_commands.value() != 0) {
             fail("a hold was left behind");
         }
+        if (context_->retries.bytes != 0) {
+            fail("bytes kept for a retry were left behind");
+        }
     }
 
   private:
+    void look_after_retry() {
+        switch (session_->next_retry_step()) {
+            case core::Session::RetryStep::none:
+                return;
+            case core::Session::RetryStep::send:
+                session_->send_again(output_);
+                return collect(sent_);
+            case core::Session::RetryStep::refuse:
+                session_->show_refusal(output_);
+                return collect(shown_);
+        }
+    }
     void take_requests() {
         std::size_t taken = 0;
         core::RequestLane::Pass pass;
@@ -139,14 +157,16 @@ class Run {
 }  // namespace
 
 // Turns of "<who><bytes>\x1e": c = the client sends, b = the backend does, 0 to 2 = a sample. The
-// first byte of all says the mode.
+// first byte of all says the mode: o = observe, r = protect with retries, others = protect.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     constexpr char end_of_turn = '\x1e';
     std::string_view input(reinterpret_cast<const char*>(data), size);
     if (input.empty() || size > 4096) {
         return 0;
     }
-    Run run(input.front() == 'o' ? policy::Mode::observe : policy::Mode::protect);
+    Run run(
+        input.front() == 'o' ? policy::Mode::observe : policy::Mode::protect, input.front() == 'r'
+    );
     input.remove_prefix(1);
     while (!input.empty() && !run.ended()) {
         const std::string_view turn = input.substr(0, input.find(end_of_turn));
