@@ -105,6 +105,17 @@ std::string ControlPlane::metrics_text() const {
     return metrics::render(cells, gauges);
 }
 
+boost::json::object ControlPlane::guard_json() const {
+    return {
+        {"mode", policy::name_of(guard_settings_.mode)},
+        {"state", policy::name_of(state_.state)},
+        {"reason", state_.reason},
+        {"learned_ratio", state_.learned_ratio},
+        {"foreign_growth_bytes_per_s", state_.foreign_growth_bytes_per_s},
+        {"verdicts", log::verdicts_json(verdicts_.all(), policy::VerdictTable::rows_max)},
+    };
+}
+
 boost::json::value ControlPlane::status_json() const {
     boost::json::array listeners;
     for (const auto& listener : listeners_) {
@@ -122,20 +133,13 @@ boost::json::value ControlPlane::status_json() const {
         {"memory", log::memory_json(state_, sample_age_ms())},
         {"keyspace", log::keyspace_json(state_.sample)},
     };
-    boost::json::object guard{
-        {"mode", policy::name_of(guard_settings_.mode)},
-        {"state", policy::name_of(state_.state)},
-        {"reason", state_.reason},
-        {"learned_ratio", state_.learned_ratio},
-        {"foreign_growth_bytes_per_s", state_.foreign_growth_bytes_per_s},
-    };
     return boost::json::object{
         {"version", version_},
         {"uptime_s", (net::monotonic_now() - started_at_) / policy::second},
         {"workers", shards_.size()},
         {"listeners", std::move(listeners)},
         {"backends", boost::json::array{std::move(backend)}},
-        {"guard", std::move(guard)},
+        {"guard", guard_json()},
         {"clients", clients()},
         {"stopping", stopping_},
     };

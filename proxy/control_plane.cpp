@@ -217,6 +217,12 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                          net::Fd client,
                          const net::Endpoint& peer
                      ) { shards_[to]->adopt(listener, std::move(client), peer); },
+        .on_verdicts =
+            [this](policy::VerdictTable verdicts) {
+                boost::asio::post(context_, [this, verdicts = std::move(verdicts)] {
+                    verdicts_.add(verdicts, net::monotonic_now());
+                });
+            },
         .on_growth =
             [this, shard](const policy::GrowthLedger& ledger) {
                 boost::asio::post(context_, [this, shard, ledger] { growth_[shard] = ledger; });
@@ -317,6 +323,7 @@ void ControlPlane::watch_staleness() {
             }
         }
         log_guard_state();
+        log_verdicts(false);
         watch_staleness();
     });
 }
@@ -353,6 +360,17 @@ void ControlPlane::log_guard_state() {
     logged_state_ = state_.state;
     state_was_logged_ = true;
     state_logged_at_ = now;
+}
+
+// Once a minute, when the guard had anything to do: who was held and refused, or would have been.
+void ControlPlane::log_verdicts(bool ending) {
+    if (auto summary = verdicts_.take_summary(net::monotonic_now(), ending)) {
+        logger_.write(log::GuardSummary{
+            .backend = backend_name_,
+            .mode = guard_settings_.mode,
+            .verdicts = *std::move(summary),
+        });
+    }
 }
 
 // One line a reason and interval: the metric counts them all.
@@ -500,6 +518,10 @@ void ControlPlane::stop_shards() {
 void ControlPlane::finish() {
     clients_at_end_ = static_cast<std::uint64_t>(clients());
     stop_shards();
+    for (const auto& shard : shards_) {
+        verdicts_.add(shard->unreported_verdicts(), net::monotonic_now());
+    }
+    log_verdicts(true);
     probe_.stop();
     admin_->stop();
     for (const policy::Record& record : desk_.tick(moment())) {

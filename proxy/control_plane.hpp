@@ -58,6 +58,7 @@ class ControlPlane {
     void on_commands(std::shared_ptr<const resp::CommandTable> commands);
     void on_ooms(std::vector<policy::OomEvent> events);
     void take(const policy::Meter::Reading& reading);
+    void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
     void set_backend_up(bool up, const std::string& reason);
     void log_guard_state();
@@ -74,6 +75,7 @@ class ControlPlane {
     [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(std::size_t count) const;
     [[nodiscard]] std::string metrics_text() const;
     [[nodiscard]] boost::json::value status_json() const;
+    [[nodiscard]] boost::json::object guard_json() const;
     [[nodiscard]] boost::json::value clients_json() const;
     [[nodiscard]] boost::json::value diagnosis_json() const;
     [[nodiscard]] std::int64_t clients() const noexcept;
@@ -93,6 +95,7 @@ class ControlPlane {
     policy::MemoryState state_;
     policy::IncidentDesk desk_;
     std::vector<std::optional<policy::GrowthLedger>> growth_;
+    policy::VerdictHistory verdicts_;
     metrics::ShardMetrics metrics_;  // what only the control side counts
 
     std::vector<std::unique_ptr<net::ListenerShare>> listeners_;

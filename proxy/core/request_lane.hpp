@@ -71,6 +71,7 @@ class RequestLane {
     void begin_keeping(Progress& progress);
     void keep_for_retry(const Progress& progress);
     [[nodiscard]] bool may_be_retried(const resp::CommandInfo& command) const;
+    void note_verdict(policy::Outcome outcome, const policy::Rule* rule);
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);
     [[nodiscard]] Route refuse(

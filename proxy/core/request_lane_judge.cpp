@@ -66,6 +66,9 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
             cost.lasting = 0;
         }
         if (judgement.verdict == policy::Verdict::refuse) {
+            note_verdict(
+                observing ? policy::Outcome::would_refuse : policy::Outcome::refused, rule
+            );
             const std::string_view rule_name =
                 rule != nullptr ? std::string_view(rule->name) : std::string_view();
             const Route route = refuse(command, judgement.cause, priority, rule_name);
@@ -76,12 +79,14 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         } else if (judgement.verdict == policy::Verdict::hold) {
             if (!observing) {
                 if (!held_) {
+                    note_verdict(policy::Outcome::held, rule);
                     held_ = true;
                     held_since_ = context.now;
                     context.metrics.held_commands.add();
                 }
                 return Route::hold;
             }
+            note_verdict(policy::Outcome::would_hold, rule);
             counted = CommandVerdict::would_hold;
         }
         if (observing && judgement.verdict != policy::Verdict::pass) {
@@ -97,6 +102,15 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     const bool keeps = context.retries.on && may_be_retried(command);
     release(command, cost);
     return keeps ? Route::pass_and_keep : Route::pass;
+}
+
+void RequestLane::note_verdict(policy::Outcome outcome, const policy::Rule* rule) {
+    shared_.context.verdicts.count(
+        rule != nullptr ? std::string_view(rule->name) : std::string_view(),
+        shared_.state.name_asked_for(),
+        outcome,
+        reader_.argument_bytes()
+    );
 }
 
 // Whether the server's plain refusal proves that it did not run. Not where a module or a script may

@@ -6,6 +6,7 @@
 #include "policy/growth_ledger.hpp"
 #include "policy/guard.hpp"
 #include "policy/rules.hpp"
+#include "policy/verdict_table.hpp"
 #include "proxy/core/block_queue.hpp"
 #include "proxy/core/oom_reporter.hpp"
 #include "proxy/core/refusal_texts.hpp"
@@ -45,7 +46,8 @@ struct ShardContext {
     static constexpr std::size_t opaque_notes_max = 8;  // those beyond are only counted
     std::vector<OpaqueNote> opaque_notes;               // since the shard last took them
     policy::GrowthLedger growth;
-    bool growth_dirty = false;  // since it was last shown to the control side
+    policy::VerdictTable verdicts;  // since the shard last took them
+    bool growth_dirty = false;      // since it was last shown to the control side
     std::int64_t growth_sample_left =
         0;  // bytes until the next command is put into the growth ledger
     BlockPool blocks;

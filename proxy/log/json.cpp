@@ -38,6 +38,14 @@ namespace json = boost::json;
     return out;
 }
 
+void add_verdicts(json::object& object, const policy::VerdictRow& row) {
+    object["held"] = row.held;
+    object["refused"] = row.refused;
+    object["would_hold"] = row.would_hold;
+    object["would_refuse"] = row.would_refuse;
+    object["bytes"] = row.bytes;
+}
+
 [[nodiscard]] json::array count_rows_json(std::span<const policy::CountRow> rows) {
     json::array out;
     for (const auto& row : rows) {
@@ -132,6 +140,27 @@ json::array growth_rows_json(std::span<const policy::GrowthRow> rows) {
 
 json::object growth_json(std::span<const policy::GrowthRow> rows, std::int64_t window_s) {
     return {{"window_s", window_s}, {"top", growth_rows_json(rows)}};
+}
+
+json::object verdicts_json(const policy::VerdictTable& verdicts, std::size_t rows_max) {
+    json::object out;
+    add_verdicts(out, verdicts.total());
+    json::array by;
+    policy::VerdictRow other = verdicts.other();
+    for (const policy::VerdictRow& row : verdicts.rows()) {
+        if (by.size() == rows_max) {
+            other.add(row);
+            continue;
+        }
+        json::object shown{{"rule", text_or_null(row.rule)}, {"client", text_or_null(row.client)}};
+        add_verdicts(shown, row);
+        by.emplace_back(std::move(shown));
+    }
+    out["by"] = std::move(by);
+    json::object rest;
+    add_verdicts(rest, other);
+    out["other"] = std::move(rest);
+    return out;
 }
 
 json::object diagnosis_fields(const policy::Diagnosis& diagnosis) {

@@ -6,6 +6,7 @@
 #include "policy/growth_ledger.hpp"
 #include "policy/incident.hpp"
 #include "policy/memory_state.hpp"
+#include "policy/verdict_table.hpp"
 #include "proxy/log/encode.hpp"
 
 #include <cstdint>
@@ -32,6 +33,12 @@ namespace spillway::log {
 // GET /api/v1/growth: {"window_s", "top": […]}
 [[nodiscard]] boost::json::object growth_json(
     std::span<const policy::GrowthRow> rows, std::int64_t window_s
+);
+
+// {held, refused, would_hold, would_refuse, bytes, by: [{rule, client, …}], other: {…}}: the sum,
+// the largest rows, and all that have none.
+[[nodiscard]] boost::json::object verdicts_json(
+    const policy::VerdictTable& verdicts, std::size_t rows_max
 );
 
 // cause, confidence, evidence, also, advice

@@ -139,6 +139,9 @@ void Logger::write(const BackendDown& record) {
 void Logger::write(const GuardStateChanged& record) {
     write_line(line_of(record));
 }
+void Logger::write(const GuardSummary& record) {
+    write_line(line_of(record));
+}
 void Logger::write(const ConfigReloaded& record) {
     write_line(line_of(record));
 }

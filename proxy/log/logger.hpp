@@ -42,6 +42,7 @@ class Logger {
     void write(const BackendUp& record);
     void write(const BackendDown& record);
     void write(const GuardStateChanged& record);
+    void write(const GuardSummary& record);
     void write(const ConfigReloaded& record);
     void write(const ConfigRejected& record);
     void write(const Stopping& record);

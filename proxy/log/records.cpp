@@ -56,6 +56,31 @@ using policy::RecordKind;
     return text + " in " + policy::duration_text(incident.duration_s);
 }
 
+// "would have held 12 and refused 3"; empty when it did neither.
+[[nodiscard]] std::string deeds_phrase(
+    std::string_view begin, std::uint64_t held, std::uint64_t refused
+) {
+    if (held + refused == 0) {
+        return {};
+    }
+    std::string text(begin);
+    if (held > 0) {
+        text += " held " + count_text(static_cast<std::int64_t>(held));
+    }
+    if (refused > 0) {
+        text += (held > 0 ? " and" : "");
+        text += " refused " + count_text(static_cast<std::int64_t>(refused));
+    }
+    return text;
+}
+
+[[nodiscard]] std::string verdicts_phrase(const policy::VerdictRow& row) {
+    const std::string did = deeds_phrase("", row.held, row.refused);
+    const std::string would = deeds_phrase("would have", row.would_hold, row.would_refuse);
+    const std::string first = did.empty() ? "" : did.substr(1);
+    return first + (first.empty() || would.empty() ? "" : ", ") + would;
+}
+
 [[nodiscard]] Line oom_line(const policy::Record& record) {
     const policy::Report& report = record.report;
     return {
@@ -193,6 +218,36 @@ Line line_of(const GuardStateChanged& record) {
             {"to", to},
             {"reason", text_json(record.state.reason)},
             {"memory", memory_json(record.state, record.sample_age_ms)}}};
+}
+
+Line line_of(const GuardSummary& record) {
+    constexpr std::size_t rows_told = 3;
+    constexpr std::size_t rows_shown = 20;
+    const policy::VerdictRow total = record.verdicts.total();
+    std::string message = "the guard, since the last summary: " + verdicts_phrase(total);
+    if (total.commands() > 0) {
+        message += total.commands() == 1 ? " command" : " commands";
+    }
+    std::size_t told = 0;
+    for (const policy::VerdictRow& row : record.verdicts.rows()) {
+        if (told++ == rows_told) {
+            break;
+        }
+        message += "; ";
+        message += row.client.empty() ? "clients without a name" : "client " + row.client;
+        message += row.rule.empty() ? "" : " by rule " + row.rule;
+        message += ": " + verdicts_phrase(row);
+    }
+    json::object fields{
+        {"backend", text_json(record.backend)}, {"mode", policy::name_of(record.mode)}};
+    for (auto& field : verdicts_json(record.verdicts, rows_shown)) {
+        fields[field.key()] = std::move(field.value());
+    }
+    return {
+        .level = Level::info,
+        .event = "guard_summary",
+        .message = std::move(message),
+        .fields = std::move(fields)};
 }
 
 Line line_of(const ConfigReloaded& record) {

@@ -3,6 +3,8 @@
 
 #include "policy/incident.hpp"
 #include "policy/memory_state.hpp"
+#include "policy/modes.hpp"
+#include "policy/verdict_table.hpp"
 
 #include <cstdint>
 #include <string>
@@ -61,6 +63,13 @@ struct GuardStateChanged {
     std::int64_t sample_age_ms = -1;
 };
 
+// What the guard did since the last one, or in observe mode would have done.
+struct GuardSummary {
+    std::string backend;
+    policy::Mode mode = policy::Mode::protect;
+    policy::VerdictTable verdicts;
+};
+
 struct ConfigReloaded {
     std::string file;
     std::vector<std::string> live;             // keys that took effect now,
@@ -103,6 +112,7 @@ struct Line {
 [[nodiscard]] Line line_of(const BackendUp& record);
 [[nodiscard]] Line line_of(const BackendDown& record);
 [[nodiscard]] Line line_of(const GuardStateChanged& record);
+[[nodiscard]] Line line_of(const GuardSummary& record);
 [[nodiscard]] Line line_of(const ConfigReloaded& record);
 [[nodiscard]] Line line_of(const ConfigRejected& record);
 [[nodiscard]] Line line_of(const Stopping& record);

@@ -19,6 +19,7 @@ constexpr auto tick_interval = 10ms;
 constexpr auto accept_pause = 100ms;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
+constexpr policy::Nanos verdicts_interval = policy::second;
 
 }  // namespace
 
@@ -175,6 +176,7 @@ void Shard::end_batch() {
         hooks_.on_opaque(std::exchange(context_.opaque_notes, {}));
     }
     report_growth(growth_interval);
+    report_verdicts();
     if (!timed_.empty() || !held_.empty() || !context_.ooms.empty()) {
         arm_tick();
     }
@@ -196,6 +198,14 @@ void Shard::report_growth(policy::Nanos interval) {
     growth_reported_at_ = context_.now;
     context_.growth_dirty = false;
     hooks_.on_growth(context_.growth);
+}
+
+void Shard::report_verdicts() {
+    if (context_.verdicts.empty() || context_.now - verdicts_reported_at_ < verdicts_interval) {
+        return;
+    }
+    verdicts_reported_at_ = context_.now;
+    hooks_.on_verdicts(std::exchange(context_.verdicts, {}));
 }
 
 void Shard::wait_for_turn(SessionDriver& driver) {

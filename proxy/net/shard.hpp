@@ -67,6 +67,7 @@ struct ShardHooks {
     // A client that this shard has accepted goes to another: see adopt().
     std::function<void(std::size_t shard, ListenerShare&, Fd client, const Endpoint& peer)>
         hand_over;
+    std::function<void(policy::VerdictTable)> on_verdicts;  // once a second at most
     std::function<void(const policy::GrowthLedger&)>
         on_growth;  // once a second, more often in a storm of OOM
 };
@@ -104,6 +105,10 @@ class Shard {
     void join();
     // Clients at this moment; any thread.
     [[nodiscard]] std::int64_t clients() const noexcept { return context_.metrics.clients.value(); }
+    // After join().
+    [[nodiscard]] const policy::VerdictTable& unreported_verdicts() const noexcept {
+        return context_.verdicts;
+    }
     [[nodiscard]] const metrics::ShardMetrics& metrics() const noexcept { return context_.metrics; }
 
     // For its drivers:
@@ -149,6 +154,7 @@ class Shard {
     void report_ooms();
     void report_growth(policy::Nanos interval);
     void start_session(ListenerShare& listener, Fd client, const Endpoint& peer);
+    void report_verdicts();
     void refuse_client(int fd, std::string_view line) noexcept;
 
     Context io_{1};
@@ -171,6 +177,7 @@ class Shard {
     std::uint64_t next_id_ = 1;
     policy::Nanos ooms_reported_at_ = 0;
     policy::Nanos growth_reported_at_ = 0;
+    policy::Nanos verdicts_reported_at_ = 0;
     bool tick_armed_ = false;
     bool draining_ = false;
     std::thread thread_;

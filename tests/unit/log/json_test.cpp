@@ -33,6 +33,23 @@ TEST(Json, MemoryAndKeyspace) {
     EXPECT_EQ(to_line(keyspace_json(full_state().sample)), R"({"keys":61234,"with_ttl":12})");
 }
 
+TEST(Json, VerdictsByRuleAndClientWithTheRestInOneRow) {
+    policy::VerdictTable verdicts;
+    verdicts.count("jobs", "worker", policy::Outcome::would_refuse, 10);
+    verdicts.count("jobs", "worker", policy::Outcome::would_hold, 10);
+    verdicts.count("", "", policy::Outcome::refused, 5);
+    EXPECT_EQ(
+        to_line(verdicts_json(verdicts, 1)),
+        R"({"held":0,"refused":1,"would_hold":1,"would_refuse":1,"bytes":15,"by":[{"rule":"jobs","client":"worker",)"
+        R"("held":0,"refused":0,"would_hold":1,"would_refuse":1,"bytes":10}],)"
+        R"("other":{"held":0,"refused":1,"would_hold":0,"would_refuse":0,"bytes":5}})"
+    );
+    EXPECT_EQ(
+        to_line(boost::json::object{{"by", verdicts_json(verdicts, 9)["by"].as_array()[1]}}),
+        R"({"by":{"rule":null,"client":null,"held":0,"refused":1,"would_hold":0,"would_refuse":0,"bytes":5}})"
+    );
+}
+
 TEST(Json, WhatIsNotKnownIsNull) {
     EXPECT_EQ(
         to_line(memory_json({}, -1)),

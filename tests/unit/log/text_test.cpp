@@ -104,6 +104,29 @@ TEST(Text, AGuardStateSaysWhyAndHowFull) {
     EXPECT_EQ(line_of(record).level, Level::info);
 }
 
+TEST(Text, AGuardSummaryNamesTheHeaviest) {
+    GuardSummary record{.backend = "db", .mode = policy::Mode::observe, .verdicts = {}};
+    for (int i = 0; i < 1200; ++i) {
+        record.verdicts.count("jobs", "worker", policy::Outcome::would_refuse, 10);
+    }
+    record.verdicts.count("", "", policy::Outcome::would_hold, 0);
+    EXPECT_EQ(
+        line_of(record).message,
+        "the guard, since the last summary: would have held 1 and refused 1,200 commands; client "
+        "worker by rule jobs: would have refused 1,200; clients without a name: would have held 1"
+    );
+    policy::VerdictTable both;
+    both.count("", "web", policy::Outcome::held, 0);
+    both.count("", "web", policy::Outcome::would_hold, 0);
+    record.verdicts = both;
+    EXPECT_EQ(
+        line_of(record).message,
+        "the guard, since the last summary: held 1, would have held 1 commands; client web: held "
+        "1, would have held 1"
+    );
+    EXPECT_EQ(line_of(record).event, "guard_summary");
+}
+
 TEST(Text, AnOomIsABlockThatTellsTheStory) {
     EXPECT_EQ(
         text(oom_record()) + text_block(oom_record(), false),
