@@ -344,8 +344,10 @@ void ControlPlane::set_backend_up(bool up, const std::string& reason) {
 
 void ControlPlane::log_guard_state() {
     const policy::Nanos now = net::monotonic_now();
-    if (state_was_logged_ &&
-        (state_.state == logged_state_ || now - state_logged_at_ < state_log_interval)) {
+    // Why the guard stands aside is told each time it is something else.
+    const bool same = state_.state == logged_state_ && (state_.state != policy::GuardState::blind ||
+                                                        state_.reason == logged_reason_);
+    if (state_was_logged_ && (same || now - state_logged_at_ < state_log_interval)) {
         return;
     }
     if (!state_was_logged_ && !state_.sampled && !backend_was_reported_) {
@@ -358,6 +360,7 @@ void ControlPlane::log_guard_state() {
         .sample_age_ms = sample_age_ms(),
     });
     logged_state_ = state_.state;
+    logged_reason_ = state_.reason;
     state_was_logged_ = true;
     state_logged_at_ = now;
 }

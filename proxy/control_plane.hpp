@@ -113,6 +113,7 @@ class ControlPlane {
     bool backend_was_reported_ = false;
     bool stopping_ = false;
     policy::GuardState logged_state_ = policy::GuardState::blind;
+    std::string logged_reason_;
     bool state_was_logged_ = false;
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
