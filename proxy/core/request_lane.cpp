@@ -34,6 +34,39 @@ bool is_line_of_blanks(std::string_view line) noexcept {
 
 }  // namespace
 
+const resp::CommandInfo& RequestLane::identify() const noexcept {
+    resp::CommandLookup& commands = shared_.context.commands;
+    const resp::CommandInfo* command = commands.find(reader_.argument(0));
+    if (command == nullptr) {
+        return unknown_command();
+    }
+    if (command->has_subcommands && reader_.arguments_announced() > 1) {
+        const auto* sub = commands.table().find_sub(*command, reader_.argument(1));
+        if (sub != nullptr) {
+            return *sub;
+        }
+    }
+    return *command;
+}
+
+// Each command comes through here: the compiler would not inline it by itself.
+[[gnu::always_inline]] inline RequestLane::Route RequestLane::route_command() {
+    const resp::CommandInfo& command = identify();
+    ConnectionState& state = shared_.state;
+    if (state.quitting()) {
+        return Route::pass;
+    }  // the server reads no further
+    if (command.id == resp::no_command) {
+        shared_.context.metrics.unknown_commands.add();
+    }
+    if (grows(command)) {
+        return judge(command);
+    }
+    count(command, metrics::CommandVerdict::pass);
+    release(command, {});
+    return Route::pass;
+}
+
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {
     if (shared_.retry && shared_.retry->holds()) {
         awaits_replies_ = false;
@@ -176,38 +209,6 @@ void RequestLane::keep_for_retry(const Progress& progress) {
         keeping_ = false;
         retry.keep(keep_since_);
     }
-}
-
-const resp::CommandInfo& RequestLane::identify() const noexcept {
-    resp::CommandLookup& commands = shared_.context.commands;
-    const resp::CommandInfo* command = commands.find(reader_.argument(0));
-    if (command == nullptr) {
-        return unknown_command();
-    }
-    if (command->has_subcommands && reader_.arguments_announced() > 1) {
-        const auto* sub = commands.table().find_sub(*command, reader_.argument(1));
-        if (sub != nullptr) {
-            return *sub;
-        }
-    }
-    return *command;
-}
-
-RequestLane::Route RequestLane::route_command() {
-    const resp::CommandInfo& command = identify();
-    ConnectionState& state = shared_.state;
-    if (state.quitting()) {
-        return Route::pass;
-    }  // the server reads no further
-    if (command.id == resp::no_command) {
-        shared_.context.metrics.unknown_commands.add();
-    }
-    if (grows(command)) {
-        return judge(command);
-    }
-    count(command, metrics::CommandVerdict::pass);
-    release(command, {});
-    return Route::pass;
 }
 
 void RequestLane::become_pipe(metrics::OpaqueReason reason) {
