@@ -35,7 +35,7 @@ if(NOT TARGET llhttp::llhttp)
     spillway_missing("llhttp" "node-llhttp (Debian 12) or libllhttp-dev (newer)")
 endif()
 
-if(BUILD_TESTING AND NOT SPILLWAY_FUZZ)
+if(BUILD_TESTING)
     find_package(GTest QUIET)
     if(NOT TARGET GTest::gtest_main)
         spillway_missing("GoogleTest" libgtest-dev)

@@ -6,7 +6,7 @@ option(BUILD_TESTING "Build the tests" ON)
 option(SPILLWAY_WERROR "Treat compiler warnings as errors" OFF)
 option(SPILLWAY_LTO "Optimise across translation units" OFF)
 option(SPILLWAY_COVERAGE "Record which lines the tests run" OFF)
-option(SPILLWAY_FUZZ "Build the fuzz targets with libFuzzer (clang only), and no other tests" OFF)
+option(SPILLWAY_FUZZ "Build the fuzz targets with libFuzzer (clang only), else as replayers of their corpora" OFF)
 set(SPILLWAY_SANITIZE "" CACHE STRING "Sanitizers to build with, separated by commas: address,undefined or thread")
 
 set(CMAKE_CXX_STANDARD 20)
