@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace spillway::net {
 
@@ -37,9 +37,27 @@ class ControlConnection {
         std::vector<std::string> command, std::chrono::milliseconds timeout
     );
 
+    struct Answers {
+        bool ok = false;  // as many answers came in time as commands were sent
+        std::string problem;
+        std::vector<resp::Reply> replies;  // in the order of the commands; views into bytes
+        std::string bytes;
+    };
+    // One pipeline.
+    [[nodiscard]] boost::asio::awaitable<Answers> ask_all(
+        std::vector<std::vector<std::string>> commands, std::chrono::milliseconds timeout
+    );
+
     void close() noexcept;
 
   private:
+    [[nodiscard]] boost::asio::awaitable<std::string> send(
+        std::string question, boost::asio::steady_timer& timer
+    );
+    [[nodiscard]] boost::asio::awaitable<std::string> receive(
+        std::string& bytes, boost::asio::steady_timer& timer
+    );
+
     using Socket = boost::asio::generic::stream_protocol::socket;
 
     boost::asio::io_context& context_;
