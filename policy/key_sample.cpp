@@ -1,0 +1,249 @@
+// What a bounded sample of keys says of all of them: who holds memory, how much of it has a TTL,
+// and how sure that is.
+#include "policy/key_sample.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace spillway::policy {
+namespace {
+
+constexpr double normal_95 = 1.96;
+// A found key of this share of the data, or more, is taken out of the sample and counted as it is:
+// drawn by chance it would stand for many keys like it, not drawn for none.
+constexpr double large_share = .01;
+constexpr std::int64_t large_bytes_min = 256 << 10;
+// MEMORY USAGE guesses collections from a few elements, and tables are shared out by rule of thumb.
+constexpr double unexplained_share_min = .15;
+constexpr std::int64_t idle_long_s = 3600;
+constexpr std::int64_t fresh_s = 1;
+
+struct Weighed {
+    const SampledKey* key = nullptr;
+    double weight = 1;  // keys that it stands for
+};
+
+// A sum over all keys: the part that is drawn carries an error, the part that was found has none.
+class Total {
+  public:
+    Total(std::span<const Weighed> drawn, std::span<const Weighed> certain, double unseen) noexcept
+        : drawn_(drawn), certain_(certain), unseen_(unseen) {}
+
+    template <class Measure>
+    [[nodiscard]] double sum(Measure measure) const {
+        double sum = 0;
+        for (const auto part : {drawn_, certain_}) {
+            for (const Weighed& w : part) {
+                sum += w.weight * measure(*w.key);
+            }
+        }
+        return sum;
+    }
+
+    template <class Measure>
+    [[nodiscard]] Estimate interval(Measure measure) const {
+        const double value = sum(measure);
+        const double error = normal_95 * std::sqrt(variance(measure));
+        return {std::max(0., value - error), value, value + error};
+    }
+
+    // A ratio of two sums, its error by linearisation: what is large in both cancels.
+    template <class Part, class Whole>
+    [[nodiscard]] Estimate ratio(Part part, Whole whole) const {
+        const double total = sum(whole);
+        if (total <= 0) {
+            return {0, 0, 1};
+        }
+        const double value = sum(part) / total;
+        const double spread =
+            variance([&](const SampledKey& key) { return part(key) - value * whole(key); });
+        double error = normal_95 * std::sqrt(spread) / total;
+        if (spread <= 0 && unseen_ > 0) {  // all alike: the rule of three
+            error = 3 / static_cast<double>(std::max<std::size_t>(drawn_.size(), 1));
+        }
+        return {std::max(0., value - error), value, std::min(1., value + error)};
+    }
+
+  private:
+    template <class Measure>
+    [[nodiscard]] double variance(Measure measure) const {
+        const auto n = static_cast<double>(drawn_.size());
+        if (n < 2 || unseen_ <= 0) {
+            return 0;
+        }
+        double sum = 0;
+        double squares = 0;
+        for (const Weighed& w : drawn_) {
+            const double x = measure(*w.key);
+            sum += x;
+            squares += x * x;
+        }
+        const double spread = std::max(0., (squares - sum * sum / n) / (n - 1));
+        const double all = n * drawn_.front().weight;
+        return all * all * spread / n * unseen_;
+    }
+
+    std::span<const Weighed> drawn_;
+    std::span<const Weighed> certain_;
+    double unseen_;  // share of the keys that were not drawn: nothing of those drawn is uncertain
+};
+
+using Name = std::pair<std::int32_t, std::string_view>;
+
+[[nodiscard]] Name name_of_key(const SampledKey& key) noexcept {
+    return {key.db, key.key};
+}
+
+[[nodiscard]] double bytes_of(const SampledKey& key) noexcept {
+    return static_cast<double>(key.bytes);
+}
+
+[[nodiscard]] bool has_ttl(const SampledKey& key) noexcept {
+    return key.ttl_ms >= 0;
+}
+
+void group(const Total& total, std::span<const Weighed> all, KeySummary& out) {
+    std::map<std::pair<std::string, KeyType>, KeyGroup> groups;
+    for (const Weighed& w : all) {
+        PatternBuffer buffer;
+        const std::string_view pattern = key_pattern(w.key->key, buffer);
+        KeyGroup& row = groups[{std::string(pattern), w.key->type}];
+        row.keys += w.weight;
+        row.bytes += w.weight * bytes_of(*w.key);
+        const bool fresh = w.key->idle_s >= 0 && w.key->idle_s <= fresh_s;
+        row.fresh_bytes += fresh ? w.weight * bytes_of(*w.key) : 0;
+        row.without_ttl += has_ttl(*w.key) ? 0 : w.weight * bytes_of(*w.key);
+    }
+    for (auto& [name, row] : groups) {
+        row.pattern = name.first;
+        row.type = name.second;
+        row.without_ttl = row.bytes > 0 ? row.without_ttl / row.bytes : 0;
+        out.groups.push_back(row);
+    }
+    std::stable_sort(out.groups.begin(), out.groups.end(), [](const auto& a, const auto& b) {
+        return a.bytes > b.bytes;
+    });
+    out.groups.resize(std::min(out.groups.size(), KeySummary::groups_max));
+    for (KeyGroup& row : out.groups) {
+        row.share = total.ratio(
+            [&row](const SampledKey& key) {
+                PatternBuffer buffer;
+                return key.type == row.type && key_pattern(key.key, buffer) == row.pattern
+                           ? bytes_of(key)
+                           : 0;
+            },
+            bytes_of
+        );
+    }
+}
+
+void rank(std::span<const Weighed> all, KeySummary& out) {
+    std::vector<const SampledKey*> keys;
+    for (const Weighed& w : all) {
+        keys.push_back(w.key);
+    }
+    const std::size_t count = std::min(keys.size(), KeySummary::biggest_max);
+    std::partial_sort(
+        keys.begin(),
+        keys.begin() + static_cast<std::ptrdiff_t>(count),
+        keys.end(),
+        [](const SampledKey* a, const SampledKey* b) { return a->bytes > b->bytes; }
+    );
+    for (std::size_t i = 0; i < count; ++i) {
+        out.biggest.push_back(*keys[i]);
+    }
+}
+
+void weigh_idle(const Total& total, std::span<const Weighed> all, KeySummary& out) {
+    const bool told =
+        std::all_of(all.begin(), all.end(), [](const Weighed& w) { return w.key->idle_s >= 0; });
+    if (told && !all.empty()) {
+        const double whole = total.sum(bytes_of);
+        const double idle = total.sum([](const SampledKey& key) {
+            return key.idle_s >= idle_long_s ? bytes_of(key) : 0;
+        });
+        out.idle_hour_bytes = whole > 0 ? idle / whole : 0;
+    }
+}
+
+}  // namespace
+
+KeyType key_type(std::string_view name) noexcept {
+    for (std::size_t i = 0; i + 1 < key_type_names.size(); ++i) {
+        if (key_type_names[i] == name) {
+            return static_cast<KeyType>(i);
+        }
+    }
+    return KeyType::other;
+}
+
+KeySummary summarize(
+    std::span<const SampledKey> sampled,
+    std::span<const SampledKey> found,
+    std::int64_t keys,
+    std::int64_t data_bytes,
+    double searched
+) {
+    KeySummary out;
+    out.keys = std::max<std::int64_t>(keys, 0);
+    out.searched = searched;
+    const auto large = std::max<std::int64_t>(
+        large_bytes_min, static_cast<std::int64_t>(large_share * static_cast<double>(data_bytes))
+    );
+    std::vector<Weighed> certain;
+    std::set<Name> taken;
+    for (const SampledKey& key : found) {
+        if (key.bytes >= large && taken.insert(name_of_key(key)).second) {
+            certain.push_back({&key, 1});
+        }
+    }
+    // One drawn key that, taken for its share of all keys, would exceed the data is no sample of
+    // them.
+    const double stands_for = static_cast<double>(out.keys) /
+                              static_cast<double>(std::max<std::size_t>(sampled.size(), 1));
+    std::vector<Weighed> drawn;
+    for (const SampledKey& key : sampled) {
+        if (taken.insert(name_of_key(key)).second) {
+            const bool alone =
+                key.bytes >= large && bytes_of(key) * stands_for > static_cast<double>(data_bytes);
+            (alone ? certain : drawn).push_back({&key, 1});
+        }
+    }
+    const double others =
+        std::max(static_cast<double>(out.keys) - static_cast<double>(certain.size()), 0.);
+    const auto n = static_cast<double>(drawn.size());
+    const double weight = n > 0 ? std::max(1., others / n) : 0;
+    for (Weighed& w : drawn) {
+        w.weight = weight;
+    }
+    out.sampled = static_cast<std::int64_t>(drawn.size() + certain.size());
+    const double unseen = others > n ? 1 - n / others : 0;
+    out.complete = out.sampled > 0 && unseen <= 0;
+    const auto collection = [](const SampledKey& key) { return key.type != KeyType::string; };
+    out.collections = std::count_if(sampled.begin(), sampled.end(), collection) +
+                      std::count_if(found.begin(), found.end(), collection);
+
+    const Total total(drawn, certain, unseen);
+    std::vector<Weighed> all = certain;
+    all.insert(all.end(), drawn.begin(), drawn.end());
+    out.bytes = total.interval(bytes_of);
+    const auto one = [](const SampledKey&) { return 1.; };
+    out.with_ttl_keys =
+        total.ratio([](const SampledKey& key) { return has_ttl(key) ? 1. : 0.; }, one);
+    out.with_ttl_bytes = total.ratio(
+        [](const SampledKey& key) { return has_ttl(key) ? bytes_of(key) : 0; }, bytes_of
+    );
+    group(total, all, out);
+    rank(all, out);
+    weigh_idle(total, all, out);
+    const auto data = static_cast<double>(data_bytes);
+    if (!out.complete && !drawn.empty() && data - out.bytes.high > unexplained_share_min * data) {
+        out.unexplained = data - out.bytes.value;
+    }
+    return out;
+}
+
+}  // namespace spillway::policy

@@ -1,0 +1,462 @@
+// Decides which keys are looked at, and by which commands: a bounded sample first, then, where it
+// leaves memory unexplained, a search for the few large keys that a sample misses.
+#include "policy/key_sample_walk.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace spillway::policy {
+namespace {
+
+constexpr std::size_t batch = 64;  // keys of one pipeline: some hundred microseconds of server time
+constexpr std::size_t scan_count = 64;
+constexpr std::size_t search_count = 500;    // a millisecond of server time
+constexpr std::size_t key_bytes_max = 4096;  // a longer one is not worth sending back four times
+constexpr std::size_t candidates_max = 64;
+constexpr double explained_enough = .15;
+
+[[nodiscard]] std::optional<std::int64_t> integer(const resp::Reply& reply) noexcept {
+    if (reply.type == resp::ReplyType::integer) {
+        return reply.integer;
+    }
+    return std::nullopt;
+}
+
+[[nodiscard]] std::string_view length_command(KeyType type) noexcept {
+    switch (type) {
+        case KeyType::string:
+            return "STRLEN";
+        case KeyType::list:
+            return "LLEN";
+        case KeyType::set:
+            return "SCARD";
+        case KeyType::zset:
+            return "ZCARD";
+        case KeyType::hash:
+            return "HLEN";
+        case KeyType::stream:
+            return "XLEN";
+        case KeyType::other:
+            break;
+    }
+    return "TYPE";  // an answer that is no number
+}
+
+}  // namespace
+
+TypesByUse types_by_use(std::string_view commandstats) {
+    struct Writer {
+        std::string_view row;
+        KeyType type;
+    };
+    constexpr std::array writers{
+        Writer{"cmdstat_hset:", KeyType::hash},
+        Writer{"cmdstat_hmset:", KeyType::hash},
+        Writer{"cmdstat_hsetnx:", KeyType::hash},
+        Writer{"cmdstat_hincrby:", KeyType::hash},
+        Writer{"cmdstat_zadd:", KeyType::zset},
+        Writer{"cmdstat_zincrby:", KeyType::zset},
+        Writer{"cmdstat_sadd:", KeyType::set},
+        Writer{"cmdstat_lpush:", KeyType::list},
+        Writer{"cmdstat_rpush:", KeyType::list},
+        Writer{"cmdstat_rpoplpush:", KeyType::list},
+        Writer{"cmdstat_lmove:", KeyType::list},
+        Writer{"cmdstat_xadd:", KeyType::stream},
+        Writer{"cmdstat_append:", KeyType::string},
+        Writer{"cmdstat_setrange:", KeyType::string},
+        Writer{"cmdstat_set:", KeyType::string},
+        Writer{"cmdstat_setbit:", KeyType::string}};
+    std::array<bool, key_type_names.size()> used{};
+    for (const Writer& writer : writers) {
+        if (commandstats.find(writer.row) != std::string_view::npos) {
+            used[static_cast<std::size_t>(writer.type)] = true;
+        }
+    }
+    TypesByUse types;
+    const auto unused =
+        std::stable_partition(types.order.begin(), types.order.end(), [&used](KeyType type) {
+            return used[static_cast<std::size_t>(type)];
+        });
+    const auto count = static_cast<std::size_t>(unused - types.order.begin());
+    types.used = count > 0 ? count : types.order.size();
+    return types;
+}
+
+KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)) {
+    const MemorySample& server = plan_.server;
+    for (std::size_t db = 0; db < server.databases.size(); ++db) {
+        if (server.databases[db].keys > 0) {
+            databases_.push_back(static_cast<std::int32_t>(db));
+            keys_ += server.databases[db].keys;
+        }
+    }
+    asks_idle_ = server.policy.find("lfu") == std::string::npos;
+    const std::size_t count = std::min(plan_.candidates.size(), candidates_max);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (seen_.insert(plan_.candidates[i]).second) {
+            waiting_.push_back(plan_.candidates[i]);
+        }
+    }
+    if (databases_.empty()) {
+        stage_ = Stage::done;
+    }
+}
+
+std::int64_t KeyWalk::keys_of(std::int32_t db) const noexcept {
+    return plan_.server.databases[static_cast<std::size_t>(db)].keys;
+}
+
+// Of the sample, in proportion to the keys; a few of each.
+std::size_t KeyWalk::share_of(std::int32_t db) const noexcept {
+    const double share =
+        static_cast<double>(keys_of(db)) / static_cast<double>(std::max<std::int64_t>(keys_, 1));
+    return std::max<std::size_t>(
+        static_cast<std::size_t>(share * static_cast<double>(plan_.sampled_max) + .5), 1
+    );
+}
+
+std::vector<Command> KeyWalk::next() {
+    advance();
+    if (stage_ == Stage::done) {
+        return {};
+    }
+    if (stage_ == Stage::lengths) {
+        asked_ = Ask::lengths;
+        return ask_lengths();
+    }
+    if (!waiting_.empty()) {
+        asked_ = Ask::facts;
+        return ask_facts();
+    }
+    asked_ = Ask::names;
+    return ask_names();
+}
+
+// Goes on to the next database, type or stage when there is nothing left to ask in this one.
+void KeyWalk::advance() {
+    while (waiting_.empty()) {
+        if (stage_ == Stage::candidates) {
+            stage_ = Stage::sample;
+            draws_left_ = 3 * share_of(databases_.front());
+        } else if (stage_ == Stage::sample) {
+            const bool enough = drawn_in_database_ >= share_of(databases_[at_database_]);
+            if (!enough && !pass_over_ && (!plan_.clustered || draws_left_ > 0)) {
+                return;
+            }
+            if (++at_database_ == databases_.size()) {
+                begin_search();
+                continue;
+            }
+            cursor_ = "0";
+            pass_over_ = false;
+            drawn_in_database_ = 0;
+            draws_left_ = 3 * share_of(databases_[at_database_]);
+        } else if (stage_ == Stage::search) {
+            const bool over = searched_ >= plan_.searched_max || found_.size() >= plan_.found_max;
+            if (!pass_over_ && !over) {
+                return;
+            }
+            if (over) {
+                stage_ = Stage::lengths;
+                return;
+            }
+            next_pass();
+        } else {
+            return;
+        }
+    }
+}
+
+// There are bytes of data for which nothing that was seen accounts.
+bool KeyWalk::is_missing() const {
+    return summary().unexplained > explained_enough * static_cast<double>(plan_.data_bytes);
+}
+
+void KeyWalk::begin_search() {
+    at_database_ = 0;
+    at_type_ = 0;
+    cursor_ = "0";
+    pass_over_ = false;
+    if (plan_.types.order.empty() || !is_missing()) {
+        stage_ = Stage::lengths;
+        return;
+    }
+    stage_ = Stage::search;
+    // What the sample has many of takes longest to look through, and its mean says most of it.
+    std::array<std::size_t, key_type_names.size()> counts{};
+    for (const SampledKey& key : sampled_) {
+        ++counts[static_cast<std::size_t>(key.type)];
+    }
+    const std::size_t many = sampled_.size() / 20;
+    std::stable_partition(
+        plan_.types.order.begin(),
+        plan_.types.order.begin() + static_cast<std::ptrdiff_t>(plan_.types.used),
+        [&](KeyType type) { return counts[static_cast<std::size_t>(type)] <= many; }
+    );
+}
+
+void KeyWalk::next_pass() {
+    cursor_ = "0";
+    pass_over_ = false;
+    ++passes_ended_;
+    if (++at_database_ < databases_.size()) {
+        return;
+    }
+    at_database_ = 0;
+    if (++at_type_ >= plan_.types.order.size() || !is_missing()) {
+        stage_ = Stage::lengths;
+    }
+}
+
+void KeyWalk::select(std::int32_t db, std::vector<Command>& out) {
+    selects_ = db != selected_;
+    if (selects_) {
+        out.push_back({"SELECT", std::to_string(db)});
+        selected_ = db;
+    }
+}
+
+std::vector<Command> KeyWalk::ask_names() {
+    std::vector<Command> out;
+    select(databases_[at_database_], out);
+    if (stage_ == Stage::search) {
+        out.push_back(
+            {"SCAN",
+             cursor_,
+             "COUNT",
+             std::to_string(search_count),
+             "TYPE",
+             std::string(name_of(plan_.types.order[at_type_]))}
+        );
+    } else if (plan_.clustered) {
+        const std::size_t count = std::min(batch, draws_left_);
+        draws_left_ -= count;
+        out.insert(out.end(), count, {"RANDOMKEY"});
+    } else {
+        out.push_back({"SCAN", cursor_, "COUNT", std::to_string(scan_count)});
+    }
+    return out;
+}
+
+std::vector<Command> KeyWalk::ask_facts() {
+    std::vector<Command> out;
+    const std::int32_t db = waiting_.front().first;
+    select(db, out);
+    asked_names_.clear();
+    std::vector<Name> later;
+    for (Name& name : waiting_) {
+        if (name.first != db || asked_names_.size() == batch) {
+            later.push_back(std::move(name));
+            continue;
+        }
+        out.push_back({"TYPE", name.second});
+        out.push_back({"PTTL", name.second});
+        out.push_back({"MEMORY", "USAGE", name.second, "SAMPLES", "5"});
+        if (asks_idle_) {
+            out.push_back({"OBJECT", "IDLETIME", name.second});
+        }
+        asked_names_.push_back(std::move(name));
+    }
+    waiting_ = std::move(later);
+    return out;
+}
+
+std::vector<Command> KeyWalk::ask_lengths() {
+    std::vector<Command> out;
+    if (biggest_.empty()) {
+        biggest_ = summary().biggest;
+        std::erase_if(biggest_, [](const SampledKey& key) {
+            return key.key.size() >= pattern_key_bytes_max;
+        });
+    }
+    for (const SampledKey& key : biggest_) {
+        out.push_back({"SELECT", std::to_string(key.db)});
+        out.push_back({std::string(length_command(key.type)), key.key});
+        selected_ = key.db;
+    }
+    if (out.empty()) {
+        stage_ = Stage::done;
+    }
+    return out;
+}
+
+void KeyWalk::take(std::span<const resp::Reply> replies) {
+    take_replies(replies);
+    advance();
+}
+
+void KeyWalk::take_replies(std::span<const resp::Reply> replies) {
+    if (asked_ == Ask::lengths) {
+        return take_lengths(replies);
+    }
+    if (selects_ && !replies.empty()) {
+        if (replies.front().is_error()) {
+            note_refusal("SELECT", replies.front());
+            return stop();
+        }
+        replies = replies.subspan(1);
+    }
+    asked_ == Ask::names ? take_names(replies) : take_facts(replies);
+}
+
+void KeyWalk::take_names(std::span<const resp::Reply> replies) {
+    for (const resp::Reply& reply : replies) {
+        if (reply.is_error()) {
+            const bool scans = stage_ == Stage::search || !plan_.clustered;
+            note_refusal(scans ? "SCAN" : "RANDOMKEY", reply);
+            // A sample can also be drawn at random; a search cannot.
+            if (stage_ == Stage::sample && !plan_.clustered) {
+                plan_.clustered = true;
+                draws_left_ = 3 * share_of(databases_[at_database_]);
+            } else {
+                stage_ = Stage::lengths;
+            }
+            return;
+        }
+        if (reply.is_text()) {
+            const std::size_t before = waiting_.size();
+            enqueue(reply.text);
+            drawn_in_database_ += waiting_.size() - before;
+        } else if (reply.is_list()) {
+            take_scan(reply);
+        } else {
+            pass_over_ = true;  // RANDOMKEY: the database is empty
+        }
+    }
+}
+
+void KeyWalk::take_scan(const resp::Reply& reply) {
+    if (reply.elements.size() != 2 || !reply.elements[0].is_text() ||
+        !reply.elements[1].is_list()) {
+        pass_over_ = true;
+        return;
+    }
+    cursor_ = std::string(reply.elements[0].text.substr(0, 32));
+    pass_over_ = cursor_ == "0";
+    for (const resp::Reply& name : reply.elements[1].elements) {
+        enqueue(name.text);
+    }
+    if (stage_ == Stage::search) {
+        searched_ += static_cast<std::int64_t>(search_count);
+    } else {
+        drawn_in_database_ += reply.elements[1].elements.size();
+    }
+}
+
+void KeyWalk::enqueue(std::string_view key) {
+    if (key.size() > key_bytes_max) {
+        return;
+    }
+    Name name{selected_, std::string(key)};
+    if (seen_.insert(name).second) {
+        waiting_.push_back(std::move(name));
+    }
+}
+
+void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
+    const std::size_t each = asks_idle_ ? 4 : 3;
+    std::size_t measured = 0;
+    bool found_large = false;
+    for (std::size_t i = 0; i < asked_names_.size() && (i + 1) * each <= replies.size(); ++i) {
+        const auto of_key = replies.subspan(i * each, each);
+        SampledKey key;
+        key.db = asked_names_[i].first;
+        key.key = asked_names_[i].second.substr(0, pattern_key_bytes_max);
+        key.type = of_key[0].is_text() ? key_type(of_key[0].text) : KeyType::other;
+        const auto bytes = integer(of_key[2]);
+        note_refusal("TYPE", of_key[0]);
+        note_refusal("PTTL", of_key[1]);
+        note_refusal("MEMORY USAGE", of_key[2]);
+        if (asks_idle_) {
+            note_refusal("OBJECT IDLETIME", of_key[3]);
+            key.idle_s = integer(of_key[3]).value_or(-1);
+        }
+        if (of_key[2].is_error()) {
+            return stop();  // without sizes there is nothing to learn
+        }
+        if (!bytes) {
+            continue;  // it went away meanwhile
+        }
+        key.bytes = *bytes;
+        key.ttl_ms = std::max<std::int64_t>(integer(of_key[1]).value_or(-1), -1);
+        ++measured;
+        found_large = found_large || key.bytes > plan_.data_bytes / 50;
+        (stage_ == Stage::sample ? sampled_ : found_).push_back(std::move(key));
+    }
+    if (stage_ == Stage::search && found_large && !is_missing()) {
+        waiting_.clear();
+        stage_ = Stage::lengths;
+    }
+    if (measured == 0 && stage_ == Stage::sample && plan_.clustered && draws_left_ == 0) {
+        pass_over_ = true;
+    }
+}
+
+void KeyWalk::take_lengths(std::span<const resp::Reply> replies) {
+    for (std::size_t i = 0; i < biggest_.size() && 2 * i + 1 < replies.size(); ++i) {
+        biggest_[i].length = integer(replies[2 * i + 1]).value_or(-1);
+    }
+    stage_ = Stage::done;
+}
+
+void KeyWalk::note_refusal(std::string_view command, const resp::Reply& reply) {
+    constexpr std::size_t refused_max = 8;
+    if (!reply.is_error() || refused_.size() >= refused_max) {
+        return;
+    }
+    std::string text = std::string(command) + ": " + std::string(reply.text.substr(0, 120));
+    const auto same = [&](const std::string& told) {
+        return told.substr(0, command.size() + 1) == text.substr(0, command.size() + 1);
+    };
+    if (std::none_of(refused_.begin(), refused_.end(), same)) {
+        refused_.push_back(std::move(text));
+    }
+}
+
+KeySummary KeyWalk::summary() const {
+    const double passed =
+        static_cast<double>(searched_) / static_cast<double>(std::max<std::int64_t>(keys_, 1));
+    const double searched =
+        plan_.types.order.empty()
+            ? 0
+            : std::min(1., passed / static_cast<double>(plan_.types.order.size()));
+    KeySummary out = summarize(sampled_, found_, keys_, plan_.data_bytes, searched);
+    for (SampledKey& key : out.biggest) {
+        for (const SampledKey& measured : biggest_) {
+            if (measured.db == key.db && measured.key == key.key) {
+                key.length = measured.length;
+            }
+        }
+    }
+    return out;
+}
+
+double KeyWalk::progress() const noexcept {
+    switch (stage_) {
+        case Stage::candidates:
+            return 0;
+        case Stage::sample: {
+            const auto wanted = std::min<double>(
+                static_cast<double>(plan_.sampled_max),
+                static_cast<double>(std::max<std::int64_t>(keys_, 1))
+            );
+            return std::min(1., static_cast<double>(sampled_.size()) / wanted);
+        }
+        case Stage::search: {
+            const double all =
+                static_cast<double>(keys_) * static_cast<double>(plan_.types.order.size());
+            return all > 0 ? std::min(1., static_cast<double>(searched_) / all) : 1;
+        }
+        case Stage::lengths:
+        case Stage::done:
+            break;
+    }
+    return 1;
+}
+
+std::string_view KeyWalk::doing() const noexcept {
+    return stage_ == Stage::search ? "looking for large keys" : "sampling keys";
+}
+
+}  // namespace spillway::policy
