@@ -31,6 +31,7 @@ constexpr std::array rules = {
         score::replication_buffers,
         words::replication_buffers,
         words::against_replication_buffers},
+    CauseRule{Cause::big_key, score::big_key, words::big_key, words::against_big_key},
     CauseRule{Cause::script_memory, score::script_memory, words::script_memory, nullptr},
     CauseRule{
         Cause::lazyfree_pending,
@@ -78,13 +79,32 @@ using Scores = std::array<double, rules.size()>;
     );
 }
 
+constexpr double nearly_full = .97;
+constexpr double rather_full = .9;
+
 // Under volatile-* the ratio stays at 1 while keys with a TTL go: what is left of them is the
 // warning.
 [[nodiscard]] bool evictable_runs_out(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
     const auto expires = static_cast<double>(s.expires);
-    return f.fullness() > .95 && (expires < .05 * static_cast<double>(s.keys) ||
-                                  expires < .25 * static_cast<double>(f.in.facts.expires_high));
+    return expires < .05 * static_cast<double>(s.keys) ||
+           expires < .25 * static_cast<double>(f.in.facts.expires_high);
+}
+
+// The next ordinary write is refused: above the limit, or so little below it that refused clients'
+// own buffers made the difference.
+[[nodiscard]] bool is_at_limit(const Figures& f) noexcept {
+    const bool refused = f.sample().oom_errors > 0;
+    return f.room < 0 || (refused && f.room < std::max(131072., .005 * f.ceiling));
+}
+
+// Full and standing still is how many a server lives for years; full and growing is not.
+[[nodiscard]] bool is_pressed(const Figures& f) noexcept {
+    const auto& left = f.in.state.time_to_ceiling_s;
+    const bool soon = left && *left < 60;
+    const bool growing = left && *left < 600;
+    return soon || f.fullness() >= nearly_full ||
+           (f.fullness() >= rather_full && (growing || f.sample().oom_errors > 0));
 }
 
 [[nodiscard]] Health health_of(const Figures& f) noexcept {
@@ -95,27 +115,34 @@ using Scores = std::array<double, rules.size()>;
     if (!f.limited || s.used_memory < 0 || !s.primary) {  // replicas ignore the limit
         return Health::healthy;
     }
-    const bool soon = f.in.state.time_to_ceiling_s && *f.in.state.time_to_ceiling_s < 60;
+    if (f.in.ooms_before && s.oom_errors > *f.in.ooms_before) {
+        return Health::oom;
+    }
     const bool others_hold_it = f.share(f.clients + f.replication + f.scripts + f.non_data) > .5;
     switch (s.family) {
         case EvictionFamily::all_keys:
-            return s.eviction_exceeded_ms >= 1000 || (f.fullness() > .9 && others_hold_it)
+            if (s.keys == 0 && is_at_limit(f)) {
+                return Health::oom;
+            }
+            return s.eviction_exceeded_ms >= 1000 || (f.fullness() > rather_full && others_hold_it)
                        ? Health::at_risk
                        : Health::healthy;
         case EvictionFamily::volatile_keys:
-            if (f.room < 0 && s.expires == 0) {
+            if (s.expires == 0 && is_at_limit(f)) {
                 return Health::oom;
             }
-            return evictable_runs_out(f) || s.eviction_exceeded_ms >= 1000 ? Health::at_risk
-                                                                           : Health::healthy;
+            return (evictable_runs_out(f) && is_pressed(f)) || s.eviction_exceeded_ms >= 1000
+                       ? Health::at_risk
+                       : Health::healthy;
         case EvictionFamily::noeviction:
+            if (is_at_limit(f)) {
+                return Health::oom;
+            }
+            break;
         case EvictionFamily::unknown:
             break;
     }
-    if (f.room < 0 && s.family == EvictionFamily::noeviction) {
-        return Health::oom;
-    }
-    return f.fullness() >= .9 || soon ? Health::at_risk : Health::healthy;
+    return is_pressed(f) ? Health::at_risk : Health::healthy;
 }
 
 // What makes the verdict less sure: figures from before the event, or none at all.

@@ -5,17 +5,29 @@
 #include "policy/cause.hpp"
 #include "policy/growth_ledger.hpp"
 #include "policy/key_pattern.hpp"
+#include "policy/key_sample.hpp"
 #include "policy/memory_history.hpp"
 #include "policy/memory_state.hpp"
 #include "policy/oom_event.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace spillway::policy {
+
+// A client that holds much of the server's memory, as CLIENT LIST shows it.
+struct HeavyClient {
+    std::int64_t id = 0;
+    std::string address{};
+    std::string name{};
+    std::string command{};          // its last
+    std::int64_t output_bytes = 0;  // replies that it has not read
+    std::int64_t query_bytes = 0;   // queries that it has not finished, and queued ones
+};
 
 // All that is looked at. Only `state` must be there; everything referred to must outlive the call.
 struct Evidence {
@@ -26,6 +38,9 @@ struct Evidence {
     std::span<const GrowthRow> growth{};  // largest first, patterns as the ledger has them
     KeyDisplay keys{};                    // how patterns may be named in sentences
     Nanos now = 0;
+    const KeySummary* sample = nullptr;         // what a sample of the keys showed
+    std::span<const HeavyClient> clients{};     // largest first
+    std::optional<std::int64_t> ooms_before{};  // errorstat_OOM when the watch began
 };
 
 enum class Health : std::uint8_t { healthy, at_risk, oom };

@@ -142,6 +142,7 @@ void look_back(Figures& f) noexcept {
         }
     }
     f.fallen = height - f.counted;
+    f.always_over = low - f.ceiling;
     f.risen = f.counted - f.clients - low;
     f.rise_seconds = std::max(1., static_cast<double>(now - low_at) / static_cast<double>(second));
     if (two_seconds_ago != nullptr && two_seconds_ago->dataset >= 0 &&
@@ -152,6 +153,23 @@ void look_back(Figures& f) noexcept {
     if (before != nullptr && f.limited && sample.used_memory_peak > before->peak &&
         before->peak >= 0) {
         f.peaked_over = std::max(0.0, bytes(sample.used_memory_peak) - f.ceiling);
+    }
+}
+
+// What is in no key is no data, though INFO counts it there: subscriptions, tracking, modules. Only
+// where every key was measured, and each exactly: of a collection, MEMORY USAGE looks at some
+// elements.
+void take_from_data(Figures& f, const KeySummary& keys) noexcept {
+    const bool all_seen = keys.complete || keys.searched >= .99;
+    if (!all_seen || keys.collections > 0) {
+        return;
+    }
+    const double in_keys = 1.1 * keys.bytes.high + table_bytes_per_key * bytes(f.sample().keys) +
+                           table_bytes_per_ttl * bytes(f.sample().expires) + empty_dataset;
+    if (f.data - in_keys > .05 * std::max(f.ceiling, f.counted)) {
+        f.non_data += f.data - in_keys;
+        f.data = in_keys;
+        f.keyless = true;
     }
 }
 
@@ -174,6 +192,13 @@ Figures figures_of(const Evidence& evidence) noexcept {
     }
     weigh_write(f);
     look_back(f);
+    if (evidence.sample != nullptr && !evidence.sample->biggest.empty()) {
+        f.biggest = &evidence.sample->biggest.front();
+        const double held = bytes(f.biggest->bytes);
+        const double dataset = bytes(state.sample.used_memory_dataset) - f.write_held;
+        f.biggest_share = held / std::max({dataset > 0 ? dataset : f.data, held, 1.});
+        take_from_data(f, *evidence.sample);
+    }
     return f;
 }
 
@@ -226,6 +251,15 @@ bool is_queue_like(std::string_view command, std::string_view pattern) noexcept 
 
 bool holds_queues(const Evidence& evidence) noexcept {
     if (evidence.event != nullptr && is_queue_like(evidence.event->command, evidence.event->key)) {
+        return true;
+    }
+    // Lists and streams are read and removed by consumers, whoever writes them.
+    const auto queue = [](const KeyGroup& group) {
+        const bool consumed = group.type == KeyType::list || group.type == KeyType::stream;
+        return group.share.value >= .05 && (consumed || is_queue_like({}, group.pattern));
+    };
+    if (evidence.sample != nullptr &&
+        std::any_of(evidence.sample->groups.begin(), evidence.sample->groups.end(), queue)) {
         return true;
     }
     return std::any_of(evidence.growth.begin(), evidence.growth.end(), [](const GrowthRow& row) {

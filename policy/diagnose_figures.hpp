@@ -26,6 +26,7 @@ struct Figures {
     double startup = 0;  // an empty server
     double non_data =
         0;  // none of these: what stands without keys, and overhead that nothing explains
+    bool keyless = false;  // a look at every key showed that much of INFO's dataset is in none
     bool clients_known = false;
     bool clients_shared =
         false;  // the figure exceeds used memory: it counts values that replies only refer to
@@ -46,6 +47,11 @@ struct Figures {
     double peaked_over =
         0;              // the peak passed the ceiling by this between two samples around the event
     double jumped = 0;  // dataset grew by this in two seconds though no key was added
+    double always_over =
+        0;  // lasting memory was above the ceiling by this all the time; or negative
+
+    const SampledKey* biggest = nullptr;  // of the keys that were looked at
+    double biggest_share = 0;             // of the dataset
 
     [[nodiscard]] const MemorySample& sample() const noexcept { return in.state.sample; }
     [[nodiscard]] const OomEvent* event() const noexcept { return in.event; }

@@ -36,6 +36,13 @@ namespace spillway::policy::words {
 void tell_data(const Figures& f, Story& story);
 void tell_exceeded(const Figures& f, Story& story);
 
+// What a sample of the keys adds; nothing where there is none. In diagnose_keys.cpp.
+void tell_keys(const Figures& f, Story& story);
+void tell_fresh(const Figures& f, Story& story);
+void advise_sampled_growth(const Figures& f, Story& story);
+void tell_holders(const Figures& f, Story& story);
+void tell_clients(const Figures& f, Story& story);
+
 void advise_growth(const Figures& f, Story& story);
 
 // A quarter more, where the host can bear it: copies made by fork and fragmentation need room

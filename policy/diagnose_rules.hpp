@@ -34,6 +34,7 @@ namespace score {
 [[nodiscard]] double non_data_overhead(const Figures& f) noexcept;
 [[nodiscard]] double no_evictable_keys(const Figures& f) noexcept;
 [[nodiscard]] double few_evictable_keys(const Figures& f) noexcept;
+[[nodiscard]] double big_key(const Figures& f) noexcept;
 [[nodiscard]] double noeviction_at_ceiling(const Figures& f) noexcept;
 [[nodiscard]] double eviction_too_slow(const Figures& f) noexcept;
 [[nodiscard]] double provider_limit(const Figures& f) noexcept;

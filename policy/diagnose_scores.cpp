@@ -7,6 +7,8 @@
 namespace spillway::policy::score {
 namespace {
 
+constexpr double bytes_of_big_key_min = 256 << 10;
+
 struct Step {
     double x;
     double y;
@@ -63,6 +65,17 @@ template <std::size_t Count>
                    : curve(without_write, std::array<Step, 3>{{{.75, 0}, {.9, .8}, {.98, 1}}});
 }
 
+// Redis lets writes in only below the limit, so data that has been far above it all the while did
+// not get there by writes.
+[[nodiscard]] double data_above_limit(const Figures& f) noexcept {
+    const bool evicts = f.sample().family == EvictionFamily::all_keys;
+    if (!f.limited || evicts || f.in.facts.ceiling_lowered_at || f.in.facts.promoted_at) {
+        return 0;
+    }
+    const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over) / f.ceiling;
+    return curve(over, std::array<Step, 3>{{{.03, 0}, {.08, .9}, {.12, .96}}});
+}
+
 // Keys with a TTL have been there, as we saw or as evictions prove: under volatile-* only such keys
 // are evicted.
 [[nodiscard]] bool had_evictable_keys(const Figures& f) noexcept {
@@ -93,15 +106,22 @@ double script_refused(const Figures& f) noexcept {
         return .96;
     }
     // Functions always declare their flags; of a script we may have seen only the hash.
-    return f.event()->command.compare(0, 5, "FCALL") == 0 ? .85 : .45;
+    return f.event()->command.compare(0, 5, "FCALL") == 0 ? .96 : .45;
 }
 
 double ceiling_lowered(const Figures& f) noexcept {
-    return f.in.facts.ceiling_lowered_at && f.limited && f.room < 0 ? .97 : 0;
+    if (f.in.facts.ceiling_lowered_at && f.limited && f.room < 0) {
+        return .97;
+    }
+    const double by_configuration = f.sample().config_sets == 0 ? .5 : 1;
+    return data_above_limit(f) * by_configuration * (f.sample().was_replica ? .7 : 1);
 }
 
 double replica_promoted(const Figures& f) noexcept {
-    return f.in.facts.promoted_at && f.sample().primary && f.limited && f.room < 0 ? .96 : 0;
+    if (f.in.facts.promoted_at && f.sample().primary && f.limited && f.room < 0) {
+        return .96;
+    }
+    return f.sample().was_replica && f.sample().primary ? .99 * data_above_limit(f) : 0;
 }
 
 double oversized_write(const Figures& f) noexcept {
@@ -187,6 +207,15 @@ double few_evictable_keys(const Figures& f) noexcept {
     return .95 * at_ceiling(f) * data_weight(f) * gone;
 }
 
+double big_key(const Figures& f) noexcept {
+    if (f.biggest == nullptr || f.sample().family == EvictionFamily::all_keys) {
+        return 0;
+    }
+    const double share = curve(f.biggest_share, std::array<Step, 3>{{{.2, 0}, {.35, .7}, {.5, 1}}});
+    const bool worth = bytes_of_big_key_min < static_cast<double>(f.biggest->bytes);
+    return worth ? .97 * share * at_ceiling(f) * data_weight(f) : 0;
+}
+
 double noeviction_at_ceiling(const Figures& f) noexcept {
     if (f.sample().family != EvictionFamily::noeviction) {
         return 0;
@@ -232,6 +261,10 @@ double write_burst(const Figures& f) noexcept {
     const double pace = curve(
         f.share(ten_seconds - f.write_held), std::array<Step, 3>{{{.03, 0}, {.05, .4}, {.3, .55}}}
     );
+    const auto& left = f.in.state.time_to_ceiling_s;
+    if (f.event() == nullptr && left && *left < 60) {
+        return .8;  // whatever is in use: at this pace it does not last
+    }
     return f.event() != nullptr || f.fullness() > .5 ? pace : 0;
 }
 

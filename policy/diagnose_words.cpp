@@ -32,29 +32,47 @@ void script_refused(const Figures& f, Story& story) {
 
 void ceiling_lowered(const Figures& f, Story& story) {
     const double before = static_cast<double>(f.in.facts.ceiling_before);
-    const std::string was = before > 0 ? size(before) : std::string("no limit");
-    story.evidence.push_back(
-        "maxmemory was lowered " + ago(f, f.in.facts.ceiling_lowered_at.value_or(f.in.now)) +
-        ", from " + was + " to " + size(f.ceiling)
-    );
-    story.evidence.push_back(
-        "use has been above it since: " + size(f.counted) + " counted, " + size(-f.room) +
-        " too much"
-    );
+    if (f.in.facts.ceiling_lowered_at) {
+        const std::string was = before > 0 ? size(before) : std::string("no limit");
+        story.evidence.push_back(
+            "maxmemory was lowered " + ago(f, *f.in.facts.ceiling_lowered_at) + ", from " + was +
+            " to " + size(f.ceiling)
+        );
+        story.evidence.push_back(
+            "use has been above it since: " + size(f.counted) + " counted, " + size(-f.room) +
+            " too much"
+        );
+    } else {
+        story.evidence.push_back(
+            "data alone takes " + size(f.data) + ", " + of_ceiling(f, f.data) +
+            ": writes do not get there, as Redis refuses them at the limit"
+        );
+        if (f.sample().config_sets > 0) {
+            story.evidence.push_back(
+                "CONFIG SET has been used " + count_text(f.sample().config_sets) +
+                (f.sample().config_sets == 1 ? " time" : " times") + " since the counters began"
+            );
+        }
+        tell_exceeded(f, story);
+    }
     story.advice.push_back(
         before > 0 ? "set maxmemory back if that was not meant: CONFIG SET maxmemory " +
                          exact_setting(f.in.facts.ceiling_before)
-                   : "if that was not meant, raise maxmemory above " + size(f.counted)
+                   : "if that was not meant, raise maxmemory above " + size(f.counted) +
+                         ": CONFIG SET maxmemory " + setting(1.1 * f.counted)
     );
     story.advice.push_back(
         "or free " + size(-f.room) + ": until then every growing command is refused"
     );
+    advise_sampled_growth(f, story);
 }
 
 void replica_promoted(const Figures& f, Story& story) {
+    const std::string when = f.in.facts.promoted_at
+                                 ? " " + ago(f, *f.in.facts.promoted_at) + " while it held "
+                                 : ": its old primary's replication id is still known; it holds ";
     story.evidence.push_back(
-        "the server became a primary " + ago(f, f.in.facts.promoted_at.value_or(f.in.now)) +
-        " while it held " + size(f.counted) + " of " + size(f.ceiling)
+        "the server became a primary" + when + size(f.counted) + " of " + size(f.ceiling)
     );
     story.evidence.emplace_back("a replica ignores maxmemory, so its limit was never tested before"
     );
@@ -97,6 +115,7 @@ void client_buffers(const Figures& f, Story& story) {
         "buffers of " + count_text(std::max<std::int64_t>(s.connected_clients, 0)) +
         " clients hold " + size(f.clients) + ", " + of_ceiling(f, f.clients)
     );
+    tell_clients(f, story);
     const bool input = s.max_input_buffer_bytes > s.max_output_buffer_bytes;
     const double largest =
         static_cast<double>(std::max(s.max_input_buffer_bytes, s.max_output_buffer_bytes));
@@ -210,6 +229,7 @@ void non_data_overhead(const Figures& f, Story& story) {
         advise_raise(f, story);
         return;
     }
+    tell_holders(f, story);
     story.advice.emplace_back(
         "look at MEMORY STATS, and at what no key shows: subscriptions, client tracking, modules, "
         "MULTI queues"
@@ -233,9 +253,11 @@ void no_evictable_keys(const Figures& f, Story& story) {
         );
     }
     tell_data(f, story);
+    tell_keys(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
+    advise_sampled_growth(f, story);
 }
 
 void few_evictable_keys(const Figures& f, Story& story) {
@@ -253,18 +275,22 @@ void few_evictable_keys(const Figures& f, Story& story) {
         story.evidence.push_back(std::move(text));
     }
     tell_data(f, story);
+    tell_keys(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
+    advise_sampled_growth(f, story);
 }
 
 void noeviction_at_ceiling(const Figures& f, Story& story) {
     story.evidence.emplace_back("policy is noeviction, so nothing may be evicted");
     tell_data(f, story);
+    tell_keys(f, story);
     tell_exceeded(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
+    advise_sampled_growth(f, story);
 }
 
 void eviction_too_slow(const Figures& f, Story& story) {
@@ -325,6 +351,7 @@ void write_burst(const Figures& f, Story& story) {
         text += ", most by " + pattern_name(f, *row) + " (" + writer(*row) + ")";
     }
     story.evidence.push_back(std::move(text));
+    tell_fresh(f, story);
     if (f.in.state.time_to_ceiling_s && f.room > 0) {
         story.evidence.push_back(
             "at this pace the ceiling is reached in " + duration_text(*f.in.state.time_to_ceiling_s)

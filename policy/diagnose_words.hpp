@@ -19,6 +19,7 @@ void lazyfree_pending(const Figures& f, Story& story);
 void non_data_overhead(const Figures& f, Story& story);
 void no_evictable_keys(const Figures& f, Story& story);
 void few_evictable_keys(const Figures& f, Story& story);
+void big_key(const Figures& f, Story& story);
 void noeviction_at_ceiling(const Figures& f, Story& story);
 void eviction_too_slow(const Figures& f, Story& story);
 void provider_limit(const Figures& f, Story& story);
@@ -29,6 +30,7 @@ void unknown(const Figures& f, Story& story);
 [[nodiscard]] std::string against_oversized_write(const Figures& f);
 [[nodiscard]] std::string against_client_buffers(const Figures& f);
 [[nodiscard]] std::string against_replication_buffers(const Figures& f);
+[[nodiscard]] std::string against_big_key(const Figures& f);
 [[nodiscard]] std::string against_lazyfree_pending(const Figures& f);
 [[nodiscard]] std::string against_provider_limit(const Figures& f);
 

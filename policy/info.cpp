@@ -35,7 +35,9 @@ constexpr std::array number_fields = {
     NumberField{"mem_replication_backlog", &MemorySample::backlog_bytes},
     NumberField{"mem_total_replication_buffers", &MemorySample::replication_buffers_bytes},
     NumberField{"number_of_cached_scripts", &MemorySample::cached_scripts},
+    NumberField{"pubsub_channels", &MemorySample::pubsub_channels},
     NumberField{"total_system_memory", &MemorySample::total_system_memory},
+    NumberField{"tracking_total_keys", &MemorySample::tracked_keys},
     NumberField{"used_memory", &MemorySample::used_memory},
     NumberField{"used_memory_dataset", &MemorySample::used_memory_dataset},
     NumberField{"used_memory_overhead", &MemorySample::used_memory_overhead},
@@ -98,6 +100,7 @@ struct Identity {
     std::string_view redis_version;
     std::string_view valkey_version;
     std::string_view dragonfly_version;
+    bool keydb = false;  // known by its executable only
 
     [[nodiscard]] std::string text() const {
         const auto named = [](std::string_view name, std::string_view version) {
@@ -116,7 +119,8 @@ struct Identity {
         if (!server_name.empty()) {
             return named(server_name, redis_version);
         }
-        return redis_version.empty() ? std::string{} : named("redis", redis_version);
+        return redis_version.empty() ? std::string{}
+                                     : named(keydb ? "keydb" : "redis", redis_version);
     }
 };
 
@@ -132,10 +136,19 @@ void take_word(
         into.loading = into.loading || value == "1";
     } else if (name == "run_id") {
         into.run_id = word(value);
+    } else if (name == "master_replid2") {
+        into.was_replica = value.find_first_not_of('0') != std::string_view::npos;
+    } else if (name == "cluster_enabled") {
+        into.clustered = value == "1";
+    } else if (name == "cmdstat_config|set" || name == "cmdstat_config") {  // 6.2 has only the
+                                                                            // latter
+        into.config_sets = member(value, "calls").value_or(-1);
     } else if (name == "errorstat_OOM") {
         into.oom_errors = member(value, "count").value_or(0);
     } else if (name == "server_name") {
         identity.server_name = word(value);
+    } else if (name == "executable") {
+        identity.keydb = value.ends_with("keydb-server");
     } else if (name == "redis_version") {
         identity.redis_version = word(value);
     } else if (name == "valkey_version") {
@@ -161,6 +174,9 @@ void take_line(std::string_view line, MemorySample& into, Identity& identity) {
         into.expires = 0;
         into.databases = {};
         return;
+    }
+    if (line == "# Commandstats") {  // which names only commands that were called
+        into.config_sets = std::max<std::int64_t>(into.config_sets, 0);
     }
     const auto colon = line.find(':');
     if (line.empty() || line[0] == '#' || colon == std::string_view::npos) {

@@ -11,7 +11,7 @@ EvictionFamily eviction_family(std::string_view policy_name) noexcept {
     if (policy_name.substr(0, 9) == "volatile-") {
         return EvictionFamily::volatile_keys;
     }
-    if (policy_name.substr(0, 8) == "allkeys-") {
+    if (policy_name.substr(0, 8) == "allkeys-" || policy_name == "eviction") {  // Dragonfly's cache
         return EvictionFamily::all_keys;
     }
     return EvictionFamily::unknown;

@@ -72,6 +72,11 @@ struct MemorySample {
     std::string server;  // "redis 7.0.15", "valkey 9.1.0"
     bool primary = true;
     bool loading = false;
+    bool was_replica = false;  // a second replication id: promoted, not long ago
+    bool clustered = false;    // cluster_enabled
+    std::int64_t pubsub_channels = -1;
+    std::int64_t tracked_keys = -1;  // tracking_total_keys: what client-side caches asked about
+    std::int64_t config_sets = -1;   // CONFIG SET commands since the counters began
 
     // What Redis compares with maxmemory (evict.c): buffers of replicas and AOF are left out.
     [[nodiscard]] std::int64_t counted() const noexcept {

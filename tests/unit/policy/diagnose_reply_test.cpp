@@ -51,8 +51,9 @@ TEST(Diagnose, FunctionsAlwaysDeclare) {
     Scene scene({}, sample_of("noeviction_full"));
     scene.event.command = "FCALL";
     scene.event.bytes = 300;
-    // .85 against .95: that memory is full comes first, the missing flag beside it.
-    EXPECT_TRUE(has(scene.diagnosis().also, Cause::script_refused));
+    // Refused before it ran, where a function that ran into the limit would say where.
+    EXPECT_EQ(scene.diagnosis().cause, Cause::script_refused);
+    EXPECT_TRUE(has(scene.diagnosis().also, Cause::noeviction_at_ceiling));
 }
 
 TEST(Diagnose, SaysWhatOfATransactionRan) {

@@ -1,0 +1,160 @@
+// What a sample of the keys, a look at the clients and the history of the server add to a
+// diagnosis.
+#include "tests/unit/policy/diagnosis_fixtures.hpp"
+
+namespace spillway::policy {
+namespace {
+
+using namespace testing;
+
+// noeviction_full holds 30 MB of data.
+KeySummary with_big_key(KeyType type, std::int64_t bytes) {
+    KeySummary keys;
+    keys.keys = 3000;
+    keys.sampled = 500;
+    keys.bytes = {29e6, 30e6, 31e6};
+    SampledKey big{.key = "sessions:4711", .type = type, .bytes = bytes, .length = 300'000};
+    keys.biggest.push_back(big);
+    keys.groups.push_back(
+        {.pattern = "sessions:*",
+         .type = type,
+         .keys = 1,
+         .bytes = static_cast<double>(bytes),
+         .share = {.5, static_cast<double>(bytes) / 30e6, 1},
+         .without_ttl = 1}
+    );
+    return keys;
+}
+
+Diagnosis look(const Scene& scene, const KeySummary& keys, bool with_event = false) {
+    Evidence evidence = scene.evidence(with_event);
+    evidence.sample = &keys;
+    return diagnose(evidence);
+}
+
+TEST(DiagnoseKeys, OneKeyThatDominatesIsTheCause) {
+    const Scene scene({}, sample_of("noeviction_full"));
+    for (const bool with_event : {false, true}) {
+        const Diagnosis d = look(scene, with_big_key(KeyType::hash, 20'000'000), with_event);
+        EXPECT_EQ(d.cause, Cause::big_key);
+        EXPECT_TRUE(has(d.also, Cause::noeviction_at_ceiling));
+        EXPECT_TRUE(says(d.evidence, "hash sessions:* (300,000 fields, no TTL) holds 19 MiB"))
+            << all_of(d);
+        EXPECT_TRUE(says(d.advice, "split sessions:* over many hashes"));
+        EXPECT_TRUE(says(d.advice, "UNLINK"));
+    }
+    EXPECT_EQ(
+        look(scene, with_big_key(KeyType::hash, 5'000'000)).cause, Cause::noeviction_at_ceiling
+    );
+}
+
+TEST(DiagnoseKeys, KeysAreNamedAsTheyMayBe) {
+    Scene scene({}, sample_of("noeviction_full"));
+    scene.keys.mode = KeyMode::full;
+    EXPECT_TRUE(says(
+        look(scene, with_big_key(KeyType::stream, 20'000'000)).advice,
+        "XTRIM sessions:4711 MAXLEN ~ 150000"
+    ));
+    scene.keys.mode = KeyMode::none;
+    const Diagnosis d = look(scene, with_big_key(KeyType::hash, 20'000'000));
+    EXPECT_EQ(all_of(d).find("sessions"), std::string::npos) << all_of(d);
+}
+
+TEST(DiagnoseKeys, ListsAndStreamsAreNeverToBeEvicted) {
+    for (const KeyType type : {KeyType::list, KeyType::stream, KeyType::hash}) {
+        const Diagnosis d =
+            look(Scene({}, sample_of("noeviction_full")), with_big_key(type, 9'000'000));
+        EXPECT_EQ(says(d.advice, "maxmemory-policy allkeys"), type == KeyType::hash) << all_of(d);
+        EXPECT_EQ(says(d.advice, "do not turn on allkeys"), type != KeyType::hash) << all_of(d);
+    }
+}
+
+TEST(DiagnoseKeys, WhatNoSampleExplainsIsSaid) {
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    keys.unexplained = 18e6;
+    const Diagnosis d = look(Scene({}, sample_of("noeviction_full")), keys);
+    EXPECT_TRUE(says(d.evidence, "a few huge keys hold it")) << all_of(d);
+    EXPECT_FALSE(says(d.evidence, "not one big key"));
+}
+
+TEST(DiagnoseKeys, ACompleteLookSpeaksAgainstABigKey) {
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    keys.complete = true;
+    keys.with_ttl_bytes = {.2, .25, .3};
+    const Diagnosis d = look(Scene({}, sample_of("noeviction_full")), keys);
+    EXPECT_TRUE(says(d.evidence, "keys with a TTL hold 25 % (between 20 % and 30 %)")) << all_of(d);
+}
+
+TEST(DiagnoseKeys, TheHeaviestClientIsNamed) {
+    MemorySample at = sample_of("noeviction_full");
+    at.clients_normal_bytes = 20 * mib;
+    at.used_memory_overhead += 20 * mib;
+    at.used_memory_dataset -= 20 * mib;
+    const Scene scene({}, at);
+    const std::vector<HeavyClient> clients = {
+        {.id = 7,
+         .address = "10.0.0.1:5",
+         .name = "report",
+         .command = "lrange",
+         .output_bytes = 19 * mib,
+         .query_bytes = 100}};
+    Evidence evidence = scene.evidence(false);
+    evidence.clients = clients;
+    const Diagnosis d = diagnose(evidence);
+    EXPECT_EQ(d.cause, Cause::client_buffers);
+    EXPECT_TRUE(
+        says(d.evidence, "client report at 10.0.0.1:5 holds 19 MiB of replies that it has not read")
+    ) << all_of(d);
+    EXPECT_TRUE(says(d.advice, "CLIENT KILL ID 7"));
+}
+
+TEST(DiagnoseKeys, DataFarAboveTheLimitDidNotGetThereByWrites) {
+    MemorySample at = sample_of("noeviction_full");
+    at.maxmemory = at.used_memory * 2 / 3;
+    at.config_sets = 1;
+    EXPECT_EQ(Scene({}, at).look().cause, Cause::ceiling_lowered);
+    EXPECT_TRUE(says(Scene({}, at).look().evidence, "CONFIG SET has been used 1 time"));
+    EXPECT_TRUE(says(Scene({}, at).look().advice, "CONFIG SET maxmemory 36mb"))
+        << all_of(Scene({}, at).look());
+
+    at.config_sets = 0;
+    EXPECT_EQ(Scene({}, at).look().cause, Cause::noeviction_at_ceiling) << "nobody changed it";
+
+    at.was_replica = true;
+    EXPECT_EQ(Scene({}, at).look().cause, Cause::replica_promoted);
+    EXPECT_TRUE(says(Scene({}, at).look().evidence, "old primary's replication id"));
+
+    at.config_sets = 1;
+    at.was_replica = false;
+    at.maxmemory = at.used_memory * 99 / 100;
+    EXPECT_EQ(Scene({}, at).look().cause, Cause::noeviction_at_ceiling)
+        << "as full as writes make it";
+}
+
+TEST(DiagnoseKeys, FullAndStandingStillIsNoAlarm) {
+    MemorySample at = sample_of("noeviction_full");
+    at.oom_errors = 0;
+    at.used_memory = at.maxmemory / 100 * 95;
+    EXPECT_EQ(Scene({}, at).look().health, Health::healthy);
+
+    Scene growing({}, at);
+    growing.state.time_to_ceiling_s = 300;
+    EXPECT_EQ(growing.look().health, Health::at_risk);
+
+    at.oom_errors = 3;
+    EXPECT_EQ(Scene({}, at).look().health, Health::at_risk) << "it has refused writes";
+
+    at.used_memory = at.maxmemory - 20'000;
+    EXPECT_EQ(Scene({}, at).look().health, Health::oom)
+        << "the room is that of a refused client's buffer";
+
+    at.used_memory = at.maxmemory / 2;
+    EXPECT_EQ(Scene({}, at).look().health, Health::healthy);
+    const Scene half({}, at);
+    Evidence evidence = half.evidence(false);
+    evidence.ooms_before = 2;
+    EXPECT_EQ(diagnose(evidence).health, Health::oom) << "one more while we looked";
+}
+
+}  // namespace
+}  // namespace spillway::policy
