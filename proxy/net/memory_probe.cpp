@@ -41,13 +41,6 @@ std::vector<std::string> info_question(bool all_sections) {
         "keyspace"};
 }
 
-std::vector<std::string> auth_question(const conf::Credentials& credentials) {
-    if (credentials.user.empty()) {
-        return {"AUTH", credentials.password.reveal()};
-    }
-    return {"AUTH", credentials.user, credentials.password.reveal()};
-}
-
 std::vector<std::string> name_question() {
     return {"CLIENT", "SETNAME", "spillway-monitor"};
 }
@@ -69,6 +62,13 @@ bool same(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) noexce
 }
 
 }  // namespace
+
+std::vector<std::string> auth_question(const conf::Credentials& credentials) {
+    if (credentials.user.empty()) {
+        return {"AUTH", credentials.password.reveal()};
+    }
+    return {"AUTH", credentials.user, credentials.password.reveal()};
+}
 
 MemoryProbe::MemoryProbe(asio::io_context& context, ProbeSettings settings, ProbeHooks hooks)
     : context_(context),

@@ -26,6 +26,9 @@ struct ProbeSettings {
     std::chrono::milliseconds answer_timeout{3000};
 };
 
+// AUTH, with or without a user.
+[[nodiscard]] std::vector<std::string> auth_question(const conf::Credentials& credentials);
+
 // All are called on the io_context's thread.
 struct ProbeHooks {
     std::function<void(std::shared_ptr<const std::vector<Endpoint>>)>

@@ -1,0 +1,164 @@
+// Samples a server's keys on a connection of ours, within a budget of the server's time.
+#include "proxy/net/key_sampler.hpp"
+
+#include "proxy/net/clock.hpp"
+#include "proxy/net/resolver.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+// GCC 12 takes a coroutine frame's own operator delete for a mismatch when it inlines Asio's new.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace spillway::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr policy::Nanos command_cost_min = 500;  // no command is free, however fast the answer
+constexpr policy::Nanos slow = 50 * policy::millisecond;  // beyond what an empty question takes
+constexpr int slow_max = 3;                               // in a row
+constexpr int pings = 3;
+
+// Beside the coroutine: GCC 12 cannot have braced lists in an expression that waits.
+std::vector<std::string> ping_question() {
+    return {"PING"};
+}
+
+std::vector<std::string> use_question() {
+    return {"INFO", "commandstats"};
+}
+
+}  // namespace
+
+namespace {
+
+asio::awaitable<std::string> log_in(ControlConnection& connection, const ProbeSettings& settings) {
+    std::string problem =
+        co_await connection.connect(co_await resolve(settings.address), settings.connect_timeout);
+    const conf::Credentials& credentials = settings.credentials;
+    if (problem.empty() && (!credentials.user.empty() || !credentials.password.empty())) {
+        const auto answer =
+            co_await connection.ask(auth_question(credentials), settings.answer_timeout);
+        problem = answer.ok && answer.reply.is_error()
+                      ? std::string(answer.reply.text.substr(0, 200))
+                      : answer.problem;
+    }
+    co_return problem;
+}
+
+}  // namespace
+
+asio::awaitable<SamplerEnd> sample_keys(
+    asio::io_context& context,
+    ControlConnection& connection,
+    policy::KeyWalk& walk,
+    SamplerPace pace,
+    std::function<bool()> goes_on
+) {
+    SamplerEnd end;
+    policy::Nanos distance = policy::second;  // round trip of an empty question
+    for (int i = 0; i < pings; ++i) {
+        const policy::Nanos sent = monotonic_now();
+        const auto pong = co_await connection.ask(ping_question(), pace.answer_timeout);
+        if (!pong.ok) {
+            end.problem = pong.problem;
+            co_return end;
+        }
+        distance = std::min(distance, monotonic_now() - sent);
+    }
+    const policy::Nanos begun = monotonic_now();
+    const policy::Nanos until =
+        begun + std::chrono::duration_cast<std::chrono::nanoseconds>(pace.time_max).count();
+    asio::steady_timer timer(context);
+    int slow_in_a_row = 0;
+    for (auto commands = walk.next(); !commands.empty(); commands = walk.next()) {
+        const auto count = static_cast<policy::Nanos>(commands.size());
+        const policy::Nanos sent = monotonic_now();
+        const auto answers = co_await connection.ask_all(std::move(commands), pace.answer_timeout);
+        if (!answers.ok) {
+            end.problem = answers.problem;
+            co_return end;
+        }
+        const policy::Nanos now = monotonic_now();
+        const policy::Nanos cost = std::max(now - sent - distance, count * command_cost_min);
+        end.server_time += cost;
+        walk.take(answers.replies);
+        slow_in_a_row = cost > slow ? slow_in_a_row + 1 : 0;
+        end.slow = slow_in_a_row == slow_max;
+        end.in_time = now < until;
+        if (end.slow || !end.in_time || !goes_on()) {
+            co_return end;
+        }
+        const auto budget = walk.is_searching() ? pace.search_budget : pace.budget;
+        const double share = std::clamp(static_cast<double>(budget.count()) / 1e6, 1e-4, 1.);
+        const auto pause = static_cast<policy::Nanos>(static_cast<double>(cost) * (1 / share - 1));
+        timer.expires_after(std::chrono::nanoseconds(std::min(pause, until - now)));
+        (void)co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return end;
+}
+
+KeySampler::KeySampler(
+    asio::io_context& context, ProbeSettings settings, SamplerPace pace, Report report
+)
+    : context_(context),
+      settings_(std::move(settings)),
+      pace_(pace),
+      report_(std::move(report)),
+      connection_(context) {}
+
+bool KeySampler::start(policy::KeyWalkPlan plan) {
+    if (busy_ || stopped_) {
+        return false;
+    }
+    busy_ = true;
+    asio::co_spawn(context_, run(std::move(plan)), asio::detached);
+    return true;
+}
+
+void KeySampler::stop() noexcept {
+    stopped_ = true;
+    connection_.close();
+}
+
+asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
+    std::string problem = co_await log_in(connection_, settings_);
+    if (problem.empty()) {
+        const auto answer = co_await connection_.ask(use_question(), pace_.answer_timeout);
+        problem = answer.problem;
+        if (answer.ok && answer.reply.is_text()) {
+            plan.types = policy::types_by_use(answer.reply.text);
+        }
+    }
+    policy::KeyWalk walk(std::move(plan));
+    if (problem.empty()) {
+        bool begun = false;
+        const SamplerEnd end = co_await sample_keys(context_, connection_, walk, pace_, [&] {
+            if (!begun && walk.has_begun() && !stopped_) {
+                begun = true;
+                report_(walk.summary(), false, {});
+            }
+            return !stopped_;
+        });
+        problem = end.problem;
+        if (problem.empty() && !walk.refused().empty()) {
+            problem = walk.refused().front();
+        }
+    }
+    connection_.close();
+    busy_ = false;
+    if (!stopped_) {
+        report_(walk.summary(), true, std::move(problem));
+    }
+}
+
+}  // namespace spillway::net
