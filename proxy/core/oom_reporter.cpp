@@ -18,7 +18,8 @@ std::uint64_t OomReporter::identify(const OomSighting& sighting) noexcept {
     const auto kind = (static_cast<std::uint64_t>(sighting.origin) << 16U) |
                       (static_cast<std::uint64_t>(sighting.form) << 8U) |
                       static_cast<std::uint64_t>(sighting.guard_cause);
-    return identity * 31 + kind * 2 + (sighting.would_refuse ? 1 : 0);
+    return identity * 31 + kind * 4 + (sighting.would_refuse ? 1 : 0) +
+           (sighting.script_declared ? 2 : 0);
 }
 
 policy::OomEvent* OomReporter::find(std::uint64_t identity, const OomSighting& sighting) noexcept {
@@ -56,6 +57,7 @@ void OomReporter::add(
     event.key = sighting.key;
     event.db = facts.db;
     event.in_multi = sighting.in_multi;
+    event.script_declared = sighting.script_declared;
     event.client = {
         std::string(facts.address),
         std::string(facts.name),

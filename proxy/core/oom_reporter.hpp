@@ -20,6 +20,7 @@ struct OomSighting {
     std::uint64_t bytes = 0;
     std::uint64_t largest_argument_bytes = 0;
     bool in_multi = false;
+    bool script_declared = false;
     std::string_view reply;
     policy::Cause guard_cause = policy::Cause::near_ceiling;
     policy::Priority priority = policy::Priority::normal;

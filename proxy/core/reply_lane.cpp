@@ -420,6 +420,7 @@ void ReplyLane::report_oom(policy::OomForm form, std::string_view line) {
         sighting.bytes = detail.bytes;
         sighting.largest_argument_bytes = detail.largest_bytes;
         sighting.in_multi = detail.in_multi;
+        sighting.script_declared = detail.script_declared;
     }
     shared_.context.ooms.report(sighting, [this] { return shared_.facts(); });
 }

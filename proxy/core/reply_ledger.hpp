@@ -55,7 +55,8 @@ struct LedgerRun {
 struct CommandDetail {
     static constexpr std::size_t key_bytes_max = 44;
     std::uint16_t command;  // CommandId
-    bool in_multi;
+    bool in_multi : 1;
+    bool script_declared : 1;  // EVAL of a text with a line of flags
     std::uint8_t key_size;
     std::uint32_t bytes;
     std::uint32_t largest_bytes;

@@ -101,6 +101,8 @@ bool RequestLane::push_detail(const resp::CommandInfo& command) {
     CommandDetail& detail = *place;
     detail.command = command.id;
     detail.in_multi = shared_.state.in_multi();
+    detail.script_declared = command.growth == resp::Growth::script && command.name() == "EVAL" &&
+                             reader_.argument(1).starts_with("#!");
     const auto clamp = [](std::uint64_t bytes) {
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX));
     };
