@@ -115,7 +115,8 @@ std::vector<Record> IncidentDesk::tick(Moment now) {
     if (open_) {
         bool waiting = false;
         for (auto& pending : open_->pending) {
-            if (pending && (pending->fresh || now.at - pending->since.at >= sample_wait)) {
+            const bool told = pending && pending->fresh && now.at >= keys_expected_until_;
+            if (pending && (told || now.at - pending->since.at >= sample_wait)) {
                 write_first(std::move(*std::exchange(pending, std::nullopt)), now);
             }
             waiting = waiting || pending;
@@ -135,6 +136,9 @@ std::optional<Nanos> IncidentDesk::next_tick() const noexcept {
     for (const auto& pending : open_->pending) {
         if (pending) {
             next = std::min(next, pending->since.at + sample_wait);
+            if (pending->fresh) {
+                next = std::min(next, keys_expected_until_);
+            }
         }
     }
     return next;
@@ -271,6 +275,30 @@ void IncidentDesk::revise(const MemoryState& state, Moment now) {
     }
 }
 
+void IncidentDesk::on_keys(const KeySummary& keys, const MemoryState& state, Moment now) {
+    keys_expected_until_ = 0;
+    sampled_keys_ = keys;
+    sampled_keys_at_ = now.at;
+    if (!open_ || !open_->explained || !open_->announced || !is_pressed(state)) {
+        return;
+    }
+    Diagnosis again = diagnose(evidence(*open_->explained, state, open_->growth, now));
+    if (again.confidence < revision_confidence_min) {
+        return;
+    }
+    if (again.cause == open_->incident.report.diagnosis.cause) {
+        open_->incident.report.diagnosis = std::move(again);  // the same, with names and figures
+        open_snapshot_.reset();
+    } else if (open_->revisions < revisions_max) {
+        open_->incident.report.state = state;
+        change_cause(again);
+    }
+}
+
+const KeySummary* IncidentDesk::keys_sample(Nanos now) const noexcept {
+    return sampled_keys_ && now - sampled_keys_at_ < keys_last ? &*sampled_keys_ : nullptr;
+}
+
 void IncidentDesk::change_cause(const Diagnosis& diagnosis) {
     ++open_->revisions;
     Record record;
@@ -316,7 +344,8 @@ Evidence IncidentDesk::evidence(
         .facts = history_.facts(),
         .growth = growth,
         .keys = keys_,
-        .now = now.at};
+        .now = now.at,
+        .sample = keys_sample(now.at)};
 }
 
 Report IncidentDesk::report(

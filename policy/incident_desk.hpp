@@ -34,6 +34,7 @@ class IncidentDesk {
     static constexpr Nanos revise_window = 2 * second;
     static constexpr Nanos record_interval = 1 * second;
     static constexpr Nanos quiet_close = 10 * second;
+    static constexpr Nanos keys_last = 300 * second;  // a sample of keys says enough for so long
     static constexpr std::size_t records_max =
         256;  // between two ticks; what is beyond is only counted
 
@@ -51,6 +52,17 @@ class IncidentDesk {
         std::span<const GrowthRow> growth,
         Moment now
     );
+
+    // Keys are being sampled: a first record waits for them until then, as long as it waits for
+    // memory.
+    void expect_keys(Nanos until) noexcept { keys_expected_until_ = until; }
+
+    // What a sample of the keys showed, for diagnoses of the next minutes. An incident that is open
+    // is looked at again, its cause too.
+    void on_keys(const KeySummary& keys, const MemoryState& state, Moment now);
+
+    // The newest that is not too old; null when there is none.
+    [[nodiscard]] const KeySummary* keys_sample(Nanos now) const noexcept;
 
     // Each new sample, in incidents and out of them.
     void on_sample(const MemoryState& state, Moment now);
@@ -142,6 +154,9 @@ class IncidentDesk {
     std::deque<std::shared_ptr<const Incident>> closed_;  // oldest first
     std::array<std::array<Limiter, cause_names.size()>, 2> limiters_{};
     std::vector<Record> records_;
+    std::optional<KeySummary> sampled_keys_;
+    Nanos sampled_keys_at_ = 0;
+    Nanos keys_expected_until_ = 0;
     std::uint16_t next_id_;
 };
 
