@@ -2,6 +2,7 @@
 #include "conf/effective.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/log/json.hpp"
+#include "proxy/log/sample_json.hpp"
 #include "proxy/metrics/render.hpp"
 #include "proxy/net/clock.hpp"
 
@@ -51,7 +52,10 @@ admin::Sources ControlPlane::admin_sources() {
         }
         return log::incident_json(*incident);
     };
-    sources.diagnosis = [this] { return diagnosis_json(); };
+    sources.diagnosis = [this] {
+        sample_keys({});
+        return diagnosis_json();
+    };
     sources.clients = [this] { return clients_json(); };
     sources.config = [this]() -> boost::json::value {
         return boost::json::object{
@@ -186,13 +190,23 @@ boost::json::value ControlPlane::diagnosis_json() const {
         .growth = growth,
         .keys = key_display_,
         .now = net::monotonic_now(),
+        .sample = desk_.keys_sample(net::monotonic_now()),
     };
     log::DoctorReport report;
     report.target = backend_name_;
     report.state = state_;
     report.sample_age_ms = sample_age_ms();
     report.diagnosis = policy::diagnose(evidence);
-    report.unavailable = {"keys are not sampled"};
+    if (evidence.sample != nullptr) {
+        report.sampled = log::sample_json(*evidence.sample, key_display_);
+    }
+    if (!loaded_.config.diagnosis.sample) {
+        report.unavailable.emplace_back("keys: [diagnosis] sample is off");
+    } else if (evidence.sample == nullptr) {
+        report.unavailable.emplace_back("keys: they are being sampled, ask again in some seconds");
+    } else if (!keys_problem_.empty()) {
+        report.unavailable.push_back("keys: " + keys_problem_);
+    }
     return log::doctor_json(report);
 }
 

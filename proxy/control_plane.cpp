@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 constexpr auto drain_step = 20ms;
 constexpr auto stale_step = 250ms;
 constexpr int listen_backlog = 4096;
+constexpr auto keys_time_max = 60s;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
@@ -41,16 +42,17 @@ ControlPlane::ControlPlane(
       key_display_(key_display(loaded_.config.log.keys)),
       meter_(guard_settings_),
       desk_(key_display_, static_cast<std::uint16_t>(std::random_device{}())),
-      probe_(
+      probe_(context, probe_settings(), probe_hooks()),
+      key_sampler_(
           context,
-          {
-              .address = loaded_.config.backend.url.address,
-              .credentials = conf::monitor_credentials(loaded_.config),
-              .connect_timeout = loaded_.config.backend.connect_timeout,
-              .answer_timeout =
-                  std::max<std::chrono::milliseconds>(loaded_.config.guard.stale_after, 1s),
-          },
-          probe_hooks()
+          probe_settings(),
+          {.budget = loaded_.config.diagnosis.sample_budget,
+           .search_budget = loaded_.config.diagnosis.sample_budget,
+           .time_max = keys_time_max,
+           .answer_timeout = 1s},
+          [this](const policy::KeySummary& keys, bool over, std::string problem) {
+              on_keys(keys, over, std::move(problem));
+          }
       ),
       stale_timer_(context),
       desk_timer_(context),
@@ -158,6 +160,15 @@ std::optional<std::string> ControlPlane::open_listeners() {
         listeners_.push_back(std::move(share));
     }
     return std::nullopt;
+}
+
+net::ProbeSettings ControlPlane::probe_settings() const {
+    return {
+        .address = loaded_.config.backend.url.address,
+        .credentials = conf::monitor_credentials(loaded_.config),
+        .connect_timeout = loaded_.config.backend.connect_timeout,
+        .answer_timeout = std::max<std::chrono::milliseconds>(loaded_.config.guard.stale_after, 1s),
+    };
 }
 
 net::ProbeHooks ControlPlane::probe_hooks() {
@@ -423,6 +434,7 @@ void ControlPlane::on_ooms(std::vector<policy::OomEvent> events) {
         }
         desk_.on_event(event, state_, growth, moment());
     }
+    sample_keys(events);
     run_desk();
     if (desk_.wants_sample()) {
         probe_.hurry();
@@ -526,6 +538,7 @@ void ControlPlane::finish() {
     }
     log_verdicts(true);
     probe_.stop();
+    key_sampler_.stop();
     admin_->stop();
     for (const policy::Record& record : desk_.tick(moment())) {
         logger_.write(record);

@@ -11,6 +11,7 @@
 #include "policy/meter.hpp"
 #include "proxy/admin/server.hpp"
 #include "proxy/log/logger.hpp"
+#include "proxy/net/key_sampler.hpp"
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
 
@@ -18,6 +19,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,7 @@ class ControlPlane {
   private:
     [[nodiscard]] std::optional<std::string> open_listeners();
     void make_shards();
+    [[nodiscard]] net::ProbeSettings probe_settings() const;
     [[nodiscard]] net::ProbeHooks probe_hooks();
     [[nodiscard]] net::ShardHooks shard_hooks(std::size_t shard);
     [[nodiscard]] admin::Sources admin_sources();
@@ -64,6 +67,8 @@ class ControlPlane {
     void log_guard_state();
     void watch_staleness();
     void run_desk();
+    void sample_keys(std::span<const policy::OomEvent> events);
+    void on_keys(const policy::KeySummary& keys, bool over, std::string problem);
     void watch_drain();
     void finish();
     void stop_shards();
@@ -103,6 +108,9 @@ class ControlPlane {
     std::vector<std::unique_ptr<net::Shard>> shards_;
     std::vector<std::string> unix_paths_;
     net::MemoryProbe probe_;
+    net::KeySampler key_sampler_;
+    std::string keys_problem_;  // why the last sample of the keys is not complete
+    policy::Nanos keys_asked_at_ = 0;
     std::unique_ptr<admin::Server> admin_;
     boost::asio::steady_timer stale_timer_;
     boost::asio::steady_timer desk_timer_;

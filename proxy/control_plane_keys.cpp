@@ -1,0 +1,60 @@
+// Samples the backend's keys when an incident opens or a diagnosis is asked for, and gives them to
+// the desk.
+#include "policy/diagnose_figures.hpp"
+#include "proxy/control_plane.hpp"
+#include "proxy/net/clock.hpp"
+
+#include <algorithm>
+
+namespace spillway {
+namespace {
+
+constexpr policy::Nanos sample_interval = 60 * policy::second;
+constexpr policy::Nanos first_look_wait = 100 * policy::millisecond;
+constexpr std::size_t candidates_max = 16;
+constexpr std::int32_t databases_max = 16;
+
+}  // namespace
+
+// What was refused, and what the ledger knows as one key, is looked at first: a large key that is
+// still being written is among them.
+void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {
+    const policy::Nanos now = net::monotonic_now();
+    const bool lately = keys_asked_at_ != 0 && now - keys_asked_at_ < sample_interval;
+    if (!loaded_.config.diagnosis.sample || lately || !state_.sampled || !backend_up_ ||
+        stopping_) {
+        return;
+    }
+    policy::KeyWalkPlan plan;
+    plan.server = state_.sample;
+    plan.clustered = state_.sample.clustered;
+    const policy::Evidence evidence{
+        .state = state_, .history = desk_.history().points(), .now = now};
+    plan.data_bytes = static_cast<std::int64_t>(policy::figures_of(evidence).data);
+    for (const policy::OomEvent& event : events) {
+        if (!event.key.empty() && event.db >= 0 && event.db < databases_max &&
+            plan.candidates.size() < candidates_max) {
+            plan.candidates.emplace_back(event.db, event.key);
+        }
+    }
+    if (key_display_.mode == policy::KeyMode::pattern ||
+        key_display_.mode == policy::KeyMode::full) {
+        for (const policy::GrowthRow& row : growth_rows(candidates_max)) {
+            if (!row.pattern.empty() && row.pattern.find('*') == std::string::npos) {
+                plan.candidates.emplace_back(0, row.pattern);
+            }
+        }
+    }
+    if (key_sampler_.start(std::move(plan))) {
+        keys_asked_at_ = now;
+        desk_.expect_keys(now + first_look_wait);
+    }
+}
+
+void ControlPlane::on_keys(const policy::KeySummary& keys, bool over, std::string problem) {
+    keys_problem_ = over ? std::move(problem) : "the sample is still being taken";
+    desk_.on_keys(keys, state_, moment());
+    run_desk();
+}
+
+}  // namespace spillway
