@@ -25,7 +25,7 @@ Room = namedtuple("Room", "name folder uses")
 SKIPPED_FOLDERS = {".git", ".cache", "build", "node_modules", "__pycache__", "corpus"}
 CPP = {".cpp", ".hpp", ".h", ".c"}
 PURE_ROOMS = {"resp", "policy", "metrics", "core"}
-IO_ROOMS = {"net", "admin", "proxy"}
+IO_ROOMS = {"net", "admin", "doctor", "proxy"}
 
 # Headers from outside the repository, and the rooms that may include them; the first match counts.
 FOREIGN_HEADERS = [

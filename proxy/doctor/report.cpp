@@ -1,0 +1,309 @@
+// Writes what doctor found for a person at a terminal: what is wrong, why we think so, what to do.
+#include "proxy/doctor/report.hpp"
+
+#include "policy/diagnose_figures.hpp"
+#include "policy/diagnose_meaning.hpp"
+#include "policy/utf8.hpp"
+#include "policy/wording.hpp"
+#include "proxy/log/encode.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace spillway::doctor {
+namespace {
+
+using policy::bytes_text;
+using policy::count_text;
+using policy::percent_text;
+
+constexpr unsigned width_min = 60;
+constexpr unsigned width_max = 110;
+constexpr std::size_t bar_cells = 32;
+constexpr std::size_t rows_shown = 5;
+
+[[nodiscard]] std::string size_text(double bytes) {
+    return bytes_text(static_cast<std::int64_t>(std::clamp(bytes, -9.0e18, 9.0e18)));
+}
+
+class Page {
+  public:
+    explicit Page(const Style& style)
+        : style_(style), width_(std::clamp(style.width, width_min, width_max)) {}
+
+    [[nodiscard]] std::string paint(std::string_view text, std::string_view code) const {
+        return style_.colour ? "\x1b[" + std::string(code) + "m" + std::string(text) + "\x1b[0m"
+                             : std::string(text);
+    }
+    [[nodiscard]] std::string bold(std::string_view text) const { return paint(text, "1"); }
+    [[nodiscard]] std::string dim(std::string_view text) const { return paint(text, "2"); }
+
+    void line(std::string_view text = {}) { out_.append(text).append("\n"); }
+    void heading(std::string_view text) {
+        line();
+        line("  " + bold(text));
+    }
+
+    // Folded at spaces, later lines under the first word of the first.
+    void item(std::string_view mark, std::string_view text) {
+        const std::string lead = "    " + std::string(mark) + " ";
+        const std::size_t indent = 4 + marks_width(mark) + 1;
+        const std::size_t room = width_ - indent;
+        bool first = true;
+        while (!text.empty()) {
+            std::size_t end = text.size();
+            if (text.size() > room) {
+                end = text.rfind(' ', room);
+                end = end == std::string_view::npos || end == 0 ? text.find(' ', room) : end;
+                end = std::min(end, text.size());
+            }
+            line((first ? lead : std::string(indent, ' ')) + std::string(text.substr(0, end)));
+            text.remove_prefix(std::min(end + 1, text.size()));
+            first = false;
+        }
+    }
+
+    [[nodiscard]] std::string bar(double share, std::string_view code) const {
+        const double cells = std::clamp(share, 0., 1.) * static_cast<double>(bar_cells);
+        auto full = static_cast<std::size_t>(cells);
+        std::string text;
+        if (!style_.blocks) {
+            full = std::min(static_cast<std::size_t>(cells + .5), bar_cells);
+            return paint(std::string(full, '#'), code) + std::string(bar_cells - full, '.');
+        }
+        constexpr std::array<std::string_view, 8> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+        for (std::size_t i = 0; i < full; ++i) {
+            text += "█";
+        }
+        const auto part = static_cast<std::size_t>((cells - static_cast<double>(full)) * 8);
+        text += eighths[part];
+        return paint(text, code) + std::string(bar_cells - full - (part > 0 ? 1 : 0), ' ');
+    }
+
+    [[nodiscard]] std::string_view bullet() const { return style_.blocks ? "•" : "-"; }
+    [[nodiscard]] unsigned width() const { return width_; }
+    [[nodiscard]] std::string take() { return std::move(out_); }
+
+  private:
+    [[nodiscard]] static std::size_t marks_width(std::string_view mark) {
+        return mark == "•" ? 1 : mark.size();
+    }
+
+    Style style_;
+    unsigned width_;
+    std::string out_;
+};
+
+[[nodiscard]] std::string left(std::string text, std::size_t width) {
+    text.resize(std::max(text.size(), width), ' ');
+    return text;
+}
+
+[[nodiscard]] std::string right(const std::string& text, std::size_t width) {
+    return std::string(width - std::min(width, text.size()), ' ') + text;
+}
+
+// Names come from clients: printable ASCII, and no wider than its column.
+[[nodiscard]] std::string name_text(std::string_view name, std::size_t width) {
+    std::string text;
+    for (const char c : name) {
+        text += c >= ' ' && c < '\x7f' ? c : '?';
+    }
+    if (text.size() > width) {
+        text = text.substr(0, width - 2) + "..";
+    }
+    return text;
+}
+
+[[nodiscard]] std::string_view colour_of(policy::Health health) noexcept {
+    switch (health) {
+        case policy::Health::healthy:
+            return "1;32";
+        case policy::Health::at_risk:
+            return "1;33";
+        case policy::Health::oom:
+            return "1;31";
+    }
+    return "0";
+}
+
+void write_verdict(const Findings& findings, Page& page) {
+    const policy::MemorySample& sample = findings.state.sample;
+    const policy::Diagnosis& diagnosis = findings.diagnosis;
+    page.line();
+    page.line(
+        "  " + page.bold(log::terminal_text(findings.target)) + "   " +
+        (sample.server.empty() ? std::string("server of unknown kind") : sample.server) +
+        (sample.primary ? "   primary" : "   replica") +
+        (sample.policy.empty() ? "" : "   " + sample.policy)
+    );
+    page.line();
+    const auto code = colour_of(diagnosis.health);
+    if (diagnosis.health == policy::Health::healthy) {
+        page.line("  " + page.paint(" HEALTHY ", code) + " Writes are not in danger of OOM");
+        return;
+    }
+    const bool oom = diagnosis.health == policy::Health::oom;
+    page.line(
+        "  " + page.paint(oom ? " OUT OF MEMORY " : " AT RISK ", code) + " " +
+        page.bold(policy::name_of(diagnosis.cause)) +
+        page.dim(", " + percent_text(diagnosis.confidence) + " sure")
+    );
+    page.item(" ", std::string(policy::meaning_of(diagnosis.cause).plain) + ".");
+}
+
+void write_bar(
+    Page& page, std::string_view name, double bytes, double whole, std::string_view code
+) {
+    const double share = whole > 0 ? bytes / whole : 0;
+    page.line(
+        "    " + left(std::string(name), 20) + right(size_text(bytes), 10) +
+        right(percent_text(share), 14) + "  " + page.bar(share, code)
+    );
+}
+
+void write_memory(const Findings& findings, Page& page) {
+    const policy::Evidence evidence{.state = findings.state};
+    const policy::Figures f = policy::figures_of(evidence);
+    const policy::MemorySample& sample = findings.state.sample;
+    const double whole = f.limited ? std::max(f.ceiling, f.counted) : f.counted;
+    page.heading("Where memory is");
+    if (f.limited) {
+        const auto code = f.fullness() >= .97 ? "31" : f.fullness() >= .85 ? "33" : "32";
+        write_bar(page, "in use", f.counted, f.ceiling, code);
+        page.line(
+            "    " + page.dim("of the limit of " + size_text(f.ceiling) + " (maxmemory); of it:")
+        );
+    } else {
+        page.line(
+            "    " + size_text(f.counted) +
+            (sample.maxmemory == 0 ? " in use, and no limit is set" : " in use; the limit is hidden"
+            )
+        );
+    }
+    struct Part {
+        std::string_view name;
+        double bytes;
+    };
+    const double named = f.data + f.clients + f.replication + f.scripts + f.startup + f.non_data;
+    const std::array parts{
+        Part{"data", f.data},
+        Part{"client buffers", f.clients},
+        Part{"replication", f.replication},
+        Part{"scripts", f.scripts},
+        Part{"other overhead", std::max(0., f.non_data + f.counted - named)},
+        Part{"the empty server", f.startup},
+    };
+    for (const Part& part : parts) {
+        if (part.bytes >= .001 * whole) {
+            write_bar(page, part.name, part.bytes, whole, "36");
+        }
+    }
+    if (f.limited && f.room > 0) {
+        write_bar(page, "free", f.room, whole, "2");
+    }
+    if (sample.used_memory_rss > 0 && sample.used_memory > 0) {
+        const std::int64_t beyond = sample.used_memory_rss - sample.used_memory;
+        page.line(
+            "    " + page.dim(
+                         "beside the limit: the process holds " +
+                         bytes_text(sample.used_memory_rss) + " of the host"
+                     )
+        );
+        if (beyond > sample.used_memory / 10) {
+            page.line(
+                "    " + page.dim(bytes_text(beyond) + " of it fragmentation and freed pages")
+            );
+        }
+    }
+}
+
+void write_list(
+    Page& page, std::string_view heading, const std::vector<std::string>& sentences, bool numbered
+) {
+    if (sentences.empty()) {
+        return;
+    }
+    page.heading(heading);
+    for (std::size_t i = 0; i < sentences.size(); ++i) {
+        page.item(
+            numbered ? std::to_string(i + 1) + "." : std::string(page.bullet()), sentences[i]
+        );
+    }
+}
+
+void write_keys(const Findings& findings, Page& page) {
+    const policy::KeySummary& keys = findings.keys;
+    if (!keys.known()) {
+        return;
+    }
+    std::string basis = keys.complete
+                            ? "all " + count_text(keys.sampled) + " keys"
+                            : count_text(keys.sampled) + " of " + count_text(keys.keys) + " keys";
+    basis += ", for " + policy::duration_text(static_cast<double>(findings.sampling_cost) / 1e9) +
+             " of the server's time";
+    page.heading("Who holds the data");
+    page.line("    " + page.dim("by " + basis));
+    page.line(page.dim(
+        "    " + left("keys like", 34) + left("type", 8) + right("about", 12) + right("bytes", 12) +
+        right("share", 10) + right("no TTL", 9)
+    ));
+    for (std::size_t i = 0; i < std::min(keys.groups.size(), rows_shown); ++i) {
+        const policy::KeyGroup& group = keys.groups[i];
+        page.line(
+            "    " + left(name_text(group.pattern, 33), 34) +
+            left(std::string(policy::name_of(group.type)), 8) +
+            right(count_text(std::llround(group.keys)), 12) + right(size_text(group.bytes), 12) +
+            right(percent_text(group.share.value), 10) + right(percent_text(group.without_ttl), 9)
+        );
+    }
+    page.line();
+    page.line(page.dim(
+        "    " + left("largest keys", 34) + left("type", 8) + right("elements", 12) +
+        right("bytes", 12) + right("TTL", 10)
+    ));
+    for (std::size_t i = 0; i < std::min(keys.biggest.size(), rows_shown); ++i) {
+        const policy::SampledKey& key = keys.biggest[i];
+        const bool counts = key.length >= 0 && key.type != policy::KeyType::string;
+        page.line(
+            "    " + left(name_text(key.key, 33), 34) +
+            left(std::string(policy::name_of(key.type)), 8) +
+            right(counts ? count_text(key.length) : "", 12) + right(bytes_text(key.bytes), 12) +
+            right(
+                key.ttl_ms < 0 ? "none"
+                               : policy::duration_text(static_cast<double>(key.ttl_ms) / 1e3),
+                10
+            )
+        );
+    }
+}
+
+}  // namespace
+
+std::string report_text(const Findings& findings, const Style& style) {
+    Page page(style);
+    write_verdict(findings, page);
+    write_memory(findings, page);
+    const bool healthy = findings.diagnosis.health == policy::Health::healthy;
+    write_list(
+        page, healthy ? "What we see" : "Why we think so", findings.diagnosis.evidence, false
+    );
+    write_list(page, healthy ? "Worth doing" : "What to do", findings.diagnosis.advice, true);
+    if (!findings.diagnosis.also.empty()) {
+        page.heading("It adds to it");
+        for (const policy::Cause cause : findings.diagnosis.also) {
+            page.item(
+                page.bullet(),
+                std::string(policy::name_of(cause)) + ": " +
+                    std::string(policy::meaning_of(cause).plain)
+            );
+        }
+    }
+    write_keys(findings, page);
+    write_list(page, "Not looked at", findings.unavailable, false);
+    page.line();
+    return page.take();
+}
+
+}  // namespace spillway::doctor
