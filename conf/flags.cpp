@@ -225,7 +225,8 @@ class Parser {
                     given_.contains("--explain") ? std::optional(std::move(explain_))
                                                  : std::nullopt};
             case Command::doctor:
-                return Doctor{*std::move(url_), given_.contains("--json")};
+                return Doctor{
+                    *std::move(url_), given_.contains("--json"), given_.contains("--watch")};
             case Command::run:
                 break;
         }

@@ -38,6 +38,7 @@ struct Check {
 struct Doctor {
     BackendUrl url;
     bool json = false;
+    bool watch = false;
 };
 
 struct ShowVersion {};

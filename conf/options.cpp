@@ -108,6 +108,14 @@ constexpr std::array option_table = {
         .key = {},
         .diagnoses = true},
     Option{
+        .name = "--watch",
+        .short_name = {},
+        .metavar = {},
+        .help = "look again and again, until Ctrl-C",
+        .section = {},
+        .key = {},
+        .diagnoses = true},
+    Option{
         .name = "--help",
         .short_name = "-h",
         .metavar = {},
@@ -182,6 +190,10 @@ constexpr std::string_view exit_codes =
     "\n"
     "Exit codes: 0 fine, 1 a failure at run time, 2 wrong usage or an invalid configuration.\n";
 
+constexpr std::string_view doctor_exit_codes =
+    "\n"
+    "Exit codes: 0 healthy, 3 at risk, 4 in OOM, 1 a failure at run time, 2 wrong usage.\n";
+
 std::string help_for_run() {
     return std::string(
                "Spillway: a transparent Redis proxy that keeps writes from running Redis out of "
@@ -234,7 +246,7 @@ std::string help_for_check() {
 
 std::string help_for_doctor() {
     return std::string(
-               "Usage: spillway doctor URL [--json]\n"
+               "Usage: spillway doctor URL [--json] [--watch]\n"
                "\n"
                "Looks at a live Redis once and says whether its memory is in danger, why, and what "
                "to do.\n"
@@ -250,7 +262,7 @@ std::string help_for_doctor() {
            "Examples:\n"
            "  spillway doctor redis://10.0.0.5:6379\n"
            "  spillway doctor redis://ops:secret@10.0.0.5:6379 --json\n" +
-           std::string(exit_codes);
+           std::string(doctor_exit_codes);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "conf/effective.hpp"
 #include "conf/flags.hpp"
 #include "proxy/control_plane.hpp"
+#include "proxy/doctor/doctor.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/settings.hpp"
 
@@ -103,10 +104,8 @@ int run(const conf::Invocation& invocation) {
         std::cout << "spillway " << SPILLWAY_VERSION << '\n';
         return 0;
     }
-    if (std::holds_alternative<conf::Doctor>(invocation)) {
-        std::cerr << "spillway: doctor is not built yet; GET /api/v1/diagnosis of a running proxy "
-                     "answers the same question\n";
-        return exit_failure;
+    if (const auto* doctor = std::get_if<conf::Doctor>(&invocation)) {
+        return doctor::run({.url = doctor->url, .json = doctor->json, .watch = doctor->watch});
     }
     const auto* check = std::get_if<conf::Check>(&invocation);
     const conf::Source& source =
