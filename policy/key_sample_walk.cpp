@@ -10,6 +10,7 @@ namespace spillway::policy {
 namespace {
 
 constexpr std::size_t batch = 64;  // keys of one pipeline: some hundred microseconds of server time
+constexpr std::size_t search_batch = 200;  // of which each is asked but one thing
 constexpr std::size_t scan_count = 64;
 constexpr std::size_t search_count = 500;    // a millisecond of server time
 constexpr std::size_t key_bytes_max = 4096;  // a longer one is not worth sending back four times
@@ -245,15 +246,21 @@ std::vector<Command> KeyWalk::ask_facts() {
     select(db, out);
     asked_names_.clear();
     std::vector<Name> later;
+    // A search knows the type, and wants the few large ones: what else there is to know of them is
+    // asked at the end.
+    const bool sizes_only = stage_ == Stage::search;
+    const std::size_t most = sizes_only ? search_batch : batch;
     for (Name& name : waiting_) {
-        if (name.first != db || asked_names_.size() == batch) {
+        if (name.first != db || asked_names_.size() == most) {
             later.push_back(std::move(name));
             continue;
         }
-        out.push_back({"TYPE", name.second});
-        out.push_back({"PTTL", name.second});
         out.push_back({"MEMORY", "USAGE", name.second, "SAMPLES", "5"});
-        if (asks_idle_) {
+        if (!sizes_only) {
+            out.push_back({"TYPE", name.second});
+            out.push_back({"PTTL", name.second});
+        }
+        if (!sizes_only && asks_idle_) {
             out.push_back({"OBJECT", "IDLETIME", name.second});
         }
         asked_names_.push_back(std::move(name));
@@ -273,6 +280,7 @@ std::vector<Command> KeyWalk::ask_lengths() {
     for (const SampledKey& key : biggest_) {
         out.push_back({"SELECT", std::to_string(key.db)});
         out.push_back({std::string(length_command(key.type)), key.key});
+        out.push_back({"PTTL", key.key});
         selected_ = key.db;
     }
     if (out.empty()) {
@@ -355,7 +363,8 @@ void KeyWalk::enqueue(std::string_view key) {
 }
 
 void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
-    const std::size_t each = asks_idle_ ? 4 : 3;
+    const bool sizes_only = stage_ == Stage::search;
+    const std::size_t each = sizes_only ? 1 : asks_idle_ ? 4 : 3;
     std::size_t measured = 0;
     bool found_large = false;
     for (std::size_t i = 0; i < asked_names_.size() && (i + 1) * each <= replies.size(); ++i) {
@@ -363,23 +372,20 @@ void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
         SampledKey key;
         key.db = asked_names_[i].first;
         key.key = asked_names_[i].second.substr(0, pattern_key_bytes_max);
-        key.type = of_key[0].is_text() ? key_type(of_key[0].text) : KeyType::other;
-        const auto bytes = integer(of_key[2]);
-        note_refusal("TYPE", of_key[0]);
-        note_refusal("PTTL", of_key[1]);
-        note_refusal("MEMORY USAGE", of_key[2]);
-        if (asks_idle_) {
-            note_refusal("OBJECT IDLETIME", of_key[3]);
-            key.idle_s = integer(of_key[3]).value_or(-1);
-        }
-        if (of_key[2].is_error()) {
+        note_refusal("MEMORY USAGE", of_key[0]);
+        if (of_key[0].is_error()) {
             return stop();  // without sizes there is nothing to learn
         }
+        if (sizes_only) {
+            key.type = plan_.types.order[at_type_];
+        } else {
+            take_kind(of_key.subspan(1), key);
+        }
+        const auto bytes = integer(of_key[0]);
         if (!bytes) {
             continue;  // it went away meanwhile
         }
         key.bytes = *bytes;
-        key.ttl_ms = std::max<std::int64_t>(integer(of_key[1]).value_or(-1), -1);
         ++measured;
         found_large = found_large || key.bytes > plan_.data_bytes / 50;
         (stage_ == Stage::sample ? sampled_ : found_).push_back(std::move(key));
@@ -393,9 +399,26 @@ void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
     }
 }
 
+void KeyWalk::take_kind(std::span<const resp::Reply> replies, SampledKey& key) {
+    note_refusal("TYPE", replies[0]);
+    note_refusal("PTTL", replies[1]);
+    key.type = replies[0].is_text() ? key_type(replies[0].text) : KeyType::other;
+    key.ttl_ms = std::max<std::int64_t>(integer(replies[1]).value_or(-1), -1);
+    if (asks_idle_) {
+        note_refusal("OBJECT IDLETIME", replies[2]);
+        key.idle_s = integer(replies[2]).value_or(-1);
+    }
+}
+
 void KeyWalk::take_lengths(std::span<const resp::Reply> replies) {
-    for (std::size_t i = 0; i < biggest_.size() && 2 * i + 1 < replies.size(); ++i) {
-        biggest_[i].length = integer(replies[2 * i + 1]).value_or(-1);
+    for (std::size_t i = 0; i < biggest_.size() && 3 * i + 2 < replies.size(); ++i) {
+        biggest_[i].length = integer(replies[3 * i + 1]).value_or(-1);
+        biggest_[i].ttl_ms = std::max<std::int64_t>(integer(replies[3 * i + 2]).value_or(-1), -1);
+        for (SampledKey& key : found_) {
+            if (key.db == biggest_[i].db && key.key == biggest_[i].key) {
+                key = biggest_[i];
+            }
+        }
     }
     stage_ = Stage::done;
 }

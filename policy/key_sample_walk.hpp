@@ -87,6 +87,7 @@ class KeyWalk {
     void take_names(std::span<const resp::Reply> replies);
     void take_scan(const resp::Reply& reply);
     void take_facts(std::span<const resp::Reply> replies);
+    void take_kind(std::span<const resp::Reply> replies, SampledKey& key);
     void take_lengths(std::span<const resp::Reply> replies);
     void note_refusal(std::string_view command, const resp::Reply& reply);
     [[nodiscard]] std::size_t share_of(std::int32_t db) const noexcept;

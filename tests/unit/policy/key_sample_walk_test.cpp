@@ -183,7 +183,11 @@ TEST(KeySampleWalk, ACollectionOfSixtyPercentIsFoundAmongMany) {
         add(server, 0, "k:", 30'000);
         server.databases[0].insert(
             server.databases[0].begin() + 20'000,
-            {.name = "sessions", .type = "hash", .bytes = 4'500'000, .length = 123'456}
+            {.name = "sessions",
+             .type = "hash",
+             .bytes = 4'500'000,
+             .ttl_ms = 5000,
+             .length = 123'456}
         );
         KeyWalkPlan plan = server.plan(7'500'000);
         plan.sampled_max = 1000;
@@ -194,7 +198,7 @@ TEST(KeySampleWalk, ACollectionOfSixtyPercentIsFoundAmongMany) {
         ASSERT_EQ(seen.biggest.front().key, "sessions");
         EXPECT_EQ(seen.biggest.front().length, 123'456);
         EXPECT_EQ(seen.unexplained, 0);
-        EXPECT_EQ(server.calls["MEMORY"], server.calls["PTTL"]);
+        EXPECT_EQ(seen.biggest.front().ttl_ms, 5000);
         EXPECT_LT(server.calls["MEMORY"], 1100) << "of the many, only the sample";
         EXPECT_LT(server.calls["SCAN"], 60) << "it stops where it is found";
     }
@@ -209,7 +213,7 @@ TEST(KeySampleWalk, CandidatesComeFirst) {
     plan.candidates = {{0, "sessions"}, {0, "gone"}};
     KeyWalk walk(std::move(plan));
     server.drive(walk);
-    EXPECT_EQ(server.first, (Command{"TYPE", "sessions"}));
+    EXPECT_EQ(server.first, (Command{"MEMORY", "USAGE", "sessions", "SAMPLES", "5"}));
     EXPECT_EQ(walk.summary().biggest.front().key, "sessions");
     EXPECT_LT(server.calls["SCAN"], 4) << "nothing was left to look for";
 }
