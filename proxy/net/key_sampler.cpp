@@ -142,9 +142,13 @@ asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
     policy::KeyWalk walk(std::move(plan));
     if (problem.empty()) {
         bool begun = false;
+        bool searching = false;
         const SamplerEnd end = co_await sample_keys(context_, connection_, walk, pace_, [&] {
-            if (!begun && walk.has_begun() && !stopped_) {
-                begun = true;
+            const bool first_look = !begun && walk.has_begun();
+            const bool sampled = !searching && walk.is_searching();
+            begun = begun || first_look;
+            searching = searching || sampled;
+            if ((first_look || sampled) && !stopped_) {
                 report_(walk.summary(), false, {});
             }
             return !stopped_;

@@ -44,7 +44,9 @@ struct SamplerEnd {
 // makes for each. Everything on the io_context's thread.
 class KeySampler {
   public:
-    // Called when the candidates have been looked at (`over` false) and at the end.
+    // Called when the candidates have been looked at, when the sample is complete and a search
+    // begins
+    // (`over` false both times), and at the end.
     using Report = std::function<void(policy::KeySummary keys, bool over, std::string problem)>;
 
     KeySampler(
