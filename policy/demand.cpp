@@ -10,7 +10,7 @@ constexpr double memory_windows = 8;
 
 }  // namespace
 
-bool Demand::observe(std::int64_t refused, Nanos now, Nanos pause) noexcept {
+Demand::Sign Demand::observe(std::int64_t refused, Nanos now, Nanos pause) noexcept {
     const bool newly = refused != seen_;
     const bool returned = newly && now - seen_at_ > pause;
     if (newly) {
@@ -21,10 +21,10 @@ bool Demand::observe(std::int64_t refused, Nanos now, Nanos pause) noexcept {
         window_from_ = refused;
         window_at_ = now;
         usual_per_s_ = 0;
-        return true;
+        return Sign::returned;
     }
     if (now - window_at_ < window) {
-        return false;
+        return Sign::none;
     }
     const double per_s = static_cast<double>(refused - window_from_) /
                          (static_cast<double>(now - window_at_) / static_cast<double>(second));
@@ -37,7 +37,7 @@ bool Demand::observe(std::int64_t refused, Nanos now, Nanos pause) noexcept {
     } else {
         usual_per_s_ += (per_s - usual_per_s_) / memory_windows;
     }
-    return changed;
+    return changed ? Sign::changed : Sign::none;
 }
 
 }  // namespace spillway::policy

@@ -9,9 +9,14 @@ namespace spillway::policy {
 
 class Demand {
   public:
-    // `refused` counts refusals since the start. True when they stopped for `pause`, or became far
-    // fewer or more: those who are refused now may be others.
-    [[nodiscard]] bool observe(std::int64_t refused, Nanos now, Nanos pause) noexcept;
+    // Those who are refused now may be others.
+    enum class Sign : std::uint8_t {
+        none,
+        returned,  // refusals had stopped for `pause`
+        changed,   // they became far fewer or more
+    };
+    // `refused` counts refusals since the start.
+    [[nodiscard]] Sign observe(std::int64_t refused, Nanos now, Nanos pause) noexcept;
 
   private:
     std::int64_t seen_ = 0;

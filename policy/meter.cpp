@@ -26,15 +26,7 @@ constexpr std::int64_t noise_bytes_max = 4 * 1024 * 1024;
 // A connection that has sent its first command.
 constexpr std::int64_t connection_bytes = 40 * 1024;
 constexpr std::int64_t connections_max = 1 << 24;  // more are not plausible
-constexpr std::int64_t probe_bytes_min = 4 * 1024;
-// Others may have come and gone: their part is never taken for more than this.
-constexpr double probe_share_min = 0.25;
-constexpr std::int64_t probe_bytes_max = 256 * 1024;
-constexpr Nanos probe_interval = 100 * millisecond;
 constexpr Nanos demand_pause = 100 * millisecond;
-constexpr Nanos probe_memory = 60 * second;
-constexpr int probe_halvings_max = 20;
-constexpr Nanos trickle_interval_max = 300 * second;
 constexpr Nanos trend_step = 250 * millisecond;
 constexpr Nanos trend_window = 3 * second;
 constexpr Nanos idle_after = 5 * second;
@@ -121,6 +113,7 @@ void Meter::forget() {
     evictable_.forget();
     keys_per_s_ = 0;
     tables_.forget();
+    probes_.forget();
     trend_count_ = trend_next_ = 0;
 }
 
@@ -154,10 +147,11 @@ Meter::Reading Meter::on_sample(
         state.evictable = evictable_.take(state.sample, state.sample.family);
     }
     state.headroom = state.ceiling - state.counted + state.evictable;
+    Evidence seen;
     if (blind.empty() && can_compare_ && sample.asked_at > last_.sample.asked_at) {
         const Interval interval = interval_until(state, at_ask, now_counters);
         follow_pace(state, interval);
-        learn(state, interval);
+        seen = learn(state, interval);
     }
     follow_trend(state);
 
@@ -169,7 +163,7 @@ Meter::Reading Meter::on_sample(
         state.state = GuardState::blind;
         state.reason = blind;
     } else {
-        refill_probes(state, now_counters.refused, now);
+        observe_probes(state, seen, at_ask, now_counters, now);
         const Zones zones = zones_of(state, now_counters.charged - at_ask.answered, now);
         grant = grant_for(state, zones, open_left, now);
     }
@@ -260,7 +254,7 @@ void Meter::follow_pace(const MemoryState& state, const Interval& interval) {
     foreign_.pace(interval, wanted, noise, settings_.horizon);
 }
 
-void Meter::learn(const MemoryState& state, const Interval& interval) {
+Meter::Evidence Meter::learn(const MemoryState& state, const Interval& interval) {
     // What others were seen to add while we added nothing is theirs now, too.
     const double known = foreign_.known_bytes(interval, pace_noise_of(state.ceiling));
     foreign_.observe(interval, pace_noise_of(state.ceiling));
@@ -276,8 +270,9 @@ void Meter::learn(const MemoryState& state, const Interval& interval) {
             const double seen = std::clamp(evidence.seen, 0.0, possible);
             carried_.add({0, evidence.gained - evidence.seen + seen, seen});
         }
-        return;
+        return evidence;
     }
+    const Evidence of_interval = evidence;
     evidence.add(carried_);
     carried_ = {};
     // No more can be ours than all of ours that may have run.
@@ -289,11 +284,9 @@ void Meter::learn(const MemoryState& state, const Interval& interval) {
                  : evidence_bytes_max / (evidence_bytes_max + evidence.estimated)
     );
     evidence_.add(evidence);
-    if (probing_) {
-        probe_gain_left_ -= std::clamp(evidence.gained, 0.0, 1.5 * evidence.estimated);
-    }
     doubt_old_evidence(evidence.estimated, evidence.seen + known, pace_noise_of(state.ceiling));
     judge_load(state.ceiling);
+    return of_interval;
 }
 
 // Evidence fades with what comes after it, which takes long where little passes. So as soon as a
@@ -314,7 +307,7 @@ void Meter::doubt_old_evidence(double estimated, double seen, double noise) {
 
 // To be accused takes a gain beyond what may come and go without any data; a load that was taken
 // for steady and was not has used up part of that doubt in its favour. To be cleared takes next to
-// no gain.
+// no gain of so much that it would have shown.
 void Meter::judge_load(std::int64_t ceiling) {
     const double noise = pace_noise_of(ceiling);
     const double doubt = std::max(std::min(allowance_bytes_, noise_of(ceiling)), noise);
@@ -323,7 +316,9 @@ void Meter::judge_load(std::int64_t ceiling) {
             allowance_bytes_ /= 2;
         }
         growing_ = true;
-    } else if (std::max(evidence_.gained, evidence_.seen) <= steady_below * evidence_.estimated + noise) {
+    } else if (growing_above * evidence_.estimated >= noise / 2 &&
+               std::max(evidence_.gained, evidence_.seen) <=
+                   steady_below * evidence_.estimated + noise / 2) {
         growing_ = false;
     }
 }
@@ -408,7 +403,7 @@ Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open
     const std::int64_t to_ceiling = state.ceiling - zones.forecast;
     const std::int64_t usable = before_jumps(to_ceiling - zones.margin, zones);
     const std::int64_t reserve = state.ceiling - zones.shed;
-    probing_ = false;
+    probing_ = offers_probes_ = false;
     if (zones.forecast + zones.jumps < zones.throttle) {
         state.state = GuardState::plenty;
         state.reason = "memory is far from the ceiling";
@@ -418,9 +413,9 @@ Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open
         state.state = GuardState::ceiling;
         state.reason = "memory is at the ceiling";
         const std::int64_t left = to_ceiling - steady_margin_of(state.ceiling);
-        grant.open = std::min(std::max<std::int64_t>(left / 4, 0), probe_bytes(reserve, now));
+        grant.open = std::min(std::max<std::int64_t>(left / 4, 0), probes_.grant(open_left, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
-        probing_ = true;
+        probing_ = offers_probes_ = true;
     } else if (steady()) {
         state.state = zones.forecast < zones.shed ? GuardState::paced : GuardState::reserve;
         state.reason = "near the ceiling, but writes do not add";
@@ -429,19 +424,20 @@ Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open
     } else if (zones.settled < zones.shed) {
         state.state = GuardState::paced;
         state.reason = "memory grows towards the ceiling";
-        grant.open = paced_bytes(zones, open_left, now);
-        if (zones.settled >= zones.shed - reserve / 4) {
-            grant.open = std::max(grant.open, std::min(usable, probe_bytes(reserve, now)));
-            probing_ = true;
-        }
+        // Where the pace is slow, so is what it teaches.
+        grant.open = std::max(
+            paced_bytes(zones, open_left, now), std::min(usable, probes_.grant(open_left, now))
+        );
+        probing_ = zones.settled >= zones.shed - reserve / 4;
+        offers_probes_ = true;
         // Those who have waited for hold_max pass; others have such clients, too.
         grant.reserve = grant.room - our_share_of(before_jumps(zones.shed - zones.forecast, zones));
     } else {
         state.state = GuardState::reserve;
         state.reason = "memory grows within the reserve";
-        grant.open = std::min(usable, probe_bytes(reserve, now));
+        grant.open = std::min(usable, probes_.grant(open_left, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
-        probing_ = true;
+        probing_ = offers_probes_ = true;
     }
     return grant;
 }
@@ -464,50 +460,41 @@ std::int64_t Meter::paced_bytes(const Zones& zones, std::int64_t open_left, Nano
     return static_cast<std::int64_t>(std::min(left, rate * elapsed + carried));
 }
 
-// While all are refused nothing would be learned: a little is let through now and then.
-std::int64_t Meter::probe_bytes(std::int64_t reserve, Nanos now) {
-    if (now - probed_at_ < probe_interval) {
-        return 0;
-    }
-    const auto wished =
-        static_cast<double>(std::clamp(reserve / 32, probe_bytes_min, probe_bytes_max));
-    const double bytes = std::min(wished, probe_gain_left_ / std::max(ratio(), steady_below));
-    if (bytes < static_cast<double>(probe_bytes_min)) {
-        return 0;
-    }
-    probed_at_ = now;
-    return static_cast<std::int64_t>(bytes);
-}
-
-// What probes may gain: an eighth of the reserve when memory has been below it; a sixteenth of what
-// is left when others may have come, half as much each time that they turned out to be like those
-// before; and a trickle, ever more seldom, for loads that change while they are refused.
-void Meter::refill_probes(const MemoryState& state, std::int64_t refused, Nanos now) {
+void Meter::observe_probes(
+    const MemoryState& state,
+    const Evidence& seen,
+    const TrafficCounters& at_ask,
+    const TrafficCounters& now_counters,
+    Nanos now
+) {
     const double ceiling = static_cast<double>(state.ceiling);
-    const double reserve = ceiling * (1.0 - settings_.shed_at);
+    const double shed = settings_.shed_at * ceiling;
     const double settled = static_cast<double>(state.counted - state.evictable);
-    const double left = std::max(0.0, ceiling - settled);
-    const double share = std::max(foreign_.share(), probe_share_min);
-    const bool others_came = demand_.observe(refused, now, demand_pause + 2 * settings_.hold_max);
-    if (steady() || now - probe_halved_at_ > probe_memory) {
-        probe_halvings_ = std::max(probe_halvings_ - 1, 0);
-        probe_halved_at_ = now;
-    }
-    if (settled < ceiling * settings_.shed_at - reserve / 4) {
-        probe_gain_left_ = share * reserve / 8;
-        probe_refilled_at_ = now;
-        trickle_interval_ = trickle_interval_min;
+    if (settled < shed - (ceiling - shed) / 4) {
         allowance_bytes_ = noise_of(state.ceiling);
-    } else if (others_came) {
-        const double refill = share * left / 16 / std::exp2(probe_halvings_);
-        probe_gain_left_ = std::max(probe_gain_left_, refill);
-        probe_halvings_ = std::min(probe_halvings_ + 1, probe_halvings_max);
-        probe_halved_at_ = now;
+    }
+    const bool adds_nothing = probes_.observe({
+        .ceiling = state.ceiling,
+        .settled = state.counted - state.evictable,
+        .shed = static_cast<std::int64_t>(shed),
+        .noise = pace_noise_of(state.ceiling),
+        .share = foreign_.share(),
+        .seen = seen.seen,
+        .under_way = static_cast<double>(now_counters.spent - at_ask.answered),
+        .estimated = seen.estimated,
+        .probing = offers_probes_,
+        .steady = steady(),
+        .refused = now_counters.refused,
+        .pause = demand_pause + 2 * settings_.hold_max,
+        .now = now,
+    });
+    if (probes_.take_newcomers()) {
         evidence_.fade(evidence_kept_by_pause);
-    } else if (now - probe_refilled_at_ > trickle_interval_) {
-        probe_gain_left_ = std::max(probe_gain_left_, share * left / 32);
-        probe_refilled_at_ = now;
-        trickle_interval_ = std::min(2 * trickle_interval_, trickle_interval_max);
+    }
+    if (offers_probes_ && growing_ && adds_nothing) {
+        growing_ = false;
+        evidence_ = {probes_.tried(), 0, 0};
+        recent_ = {};
     }
 }
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "policy/credit.hpp"
-#include "policy/demand.hpp"
 #include "policy/evictable.hpp"
 #include "policy/foreign_growth.hpp"
 #include "policy/memory_state.hpp"
 #include "policy/modes.hpp"
+#include "policy/probes.hpp"
 #include "policy/table_growth.hpp"
 
 #include <array>
@@ -101,7 +101,8 @@ class Meter {
     [[nodiscard]] Interval interval_until(
         const MemoryState& state, const TrafficCounters& at_ask, const TrafficCounters& now_counters
     ) const;
-    void learn(const MemoryState& state, const Interval& interval);
+    // Answers what was seen in the interval, less what others are known for.
+    Evidence learn(const MemoryState& state, const Interval& interval);
     void doubt_old_evidence(double estimated, double seen, double noise);
     void judge_load(std::int64_t ceiling);
     void follow_pace(const MemoryState& state, const Interval& interval);
@@ -116,10 +117,13 @@ class Meter {
         const;
     [[nodiscard]] std::int64_t our_share_of(std::int64_t bytes) const noexcept;
     [[nodiscard]] bool knows_load(std::int64_t ceiling) const noexcept;
-    [[nodiscard]] std::int64_t probe_bytes(std::int64_t reserve, Nanos now);
-    void refill_probes(const MemoryState& state, std::int64_t refused, Nanos now);
-
-    static constexpr Nanos trickle_interval_min = second;
+    void observe_probes(
+        const MemoryState& state,
+        const Evidence& seen,
+        const TrafficCounters& at_ask,
+        const TrafficCounters& now_counters,
+        Nanos now
+    );
 
     GuardSettings settings_;
     MemoryState last_;
@@ -141,15 +145,9 @@ class Meter {
     EvictableEstimate evictable_;
     double keys_per_s_ = 0;
     Nanos granted_at_ = 0;
-    Nanos probed_at_ = 0;
-    double probe_gain_left_ =
-        0;  // bytes that probes may still gain: the reserve must not be eaten in steps
-    Nanos probe_refilled_at_ = 0;
-    Nanos trickle_interval_ = trickle_interval_min;
-    int probe_halvings_ = 0;
-    Nanos probe_halved_at_ = 0;
-    Demand demand_;
-    bool probing_ = false;
+    Probes probes_;
+    bool offers_probes_ = false;
+    bool probing_ = false;  // what passes are probes and next to nothing else
     bool refusing_ = false;
     Nanos refusing_since_ = 0;
     Nanos idle_since_ = 0;
