@@ -2,6 +2,7 @@
 #include "proxy/admin/handlers.hpp"
 
 #include "proxy/admin/ascii_case.hpp"
+#include "proxy/admin/embedded.hpp"
 #include "proxy/admin/router.hpp"
 #include "proxy/log/encode.hpp"
 
@@ -20,7 +21,11 @@ namespace json = boost::json;
 
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view text_type = "text/plain; charset=utf-8";
-constexpr std::string_view html_type = "text/html; charset=utf-8";
+// The dashboard is all that a browser may load, and nothing may frame it.
+constexpr std::string_view page_headers =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n";
 
 Response json_response(int status, const json::value& value) {
     return {.status = status, .body = log::to_line(value) + '\n'};
@@ -149,19 +154,28 @@ Response incident(std::string_view id, const Sources& sources) {
     return found ? json_response(200, *found) : error_response(404, "no incident has this id");
 }
 
-Response index_page() {
-    std::string page =
-        "<!doctype html>\n<html lang=\"en\"><head><meta "
-        "charset=\"utf-8\"><title>Spillway</title></head>\n"
-        "<body><h1>Spillway</h1>\n<ul>\n";
-    for (const Route& route : routes()) {
-        if (route.method == "GET" && route.path != "/" && !route.path.ends_with('*')) {
-            const std::string path(route.path);
-            page += "<li><a href=\"" + path + "\">" + path + "</a></li>\n";
-        }
+std::string_view type_of(std::string_view name) {
+    if (name.ends_with(".html")) {
+        return "text/html; charset=utf-8";
     }
-    page += "</ul></body></html>\n";
-    return {.content_type = html_type, .body = std::move(page)};
+    return name.ends_with(".css") ? "text/css; charset=utf-8" : "text/javascript; charset=utf-8";
+}
+
+// A file of the dashboard; the browser keeps it, and asks each time whether it is still the same.
+Response dashboard_file(std::string_view name, std::string_view known_etag) {
+    for (const EmbeddedFile& file : dashboard_files()) {
+        if (file.name != name) {
+            continue;
+        }
+        Response response{.content_type = type_of(name), .etag = file.etag};
+        if (known_etag.find(file.etag) != std::string_view::npos) {
+            response.status = 304;
+        } else {
+            response.body = file.text;
+        }
+        return response;
+    }
+    return error_response(404, "the dashboard has no such file");
 }
 
 Response document(const std::function<json::value()>& source) {
@@ -171,7 +185,9 @@ Response document(const std::function<json::value()>& source) {
 Response respond(const Match& match, const Request& request, const Sources& sources) {
     switch (match.endpoint) {
         case Endpoint::index:
-            return index_page();
+            return dashboard_file("index.html", request.if_none_match);
+        case Endpoint::dashboard:
+            return dashboard_file(match.parameter, request.if_none_match);
         case Endpoint::metrics:
             return sources.metrics
                        ? Response{.content_type = metrics_type, .body = sources.metrics()}
@@ -207,7 +223,9 @@ Response respond(const Match& match, const Request& request, const Sources& sour
 Response routed(const Request& request, const Sources& sources, std::string_view token) {
     const Match match = route(request.method, request.path);
     if (match.outcome == Match::Outcome::no_such_path) {
-        return error_response(404, "there is nothing at this path; GET / lists what there is");
+        return error_response(
+            404, "there is nothing at this path; the dashboard at / links what there is"
+        );
     }
     if (match.outcome == Match::Outcome::wrong_method) {
         Response response = error_response(405, "this path does not take this method");
@@ -232,8 +250,9 @@ struct StatusName {
     std::string_view name;
 };
 
-constexpr std::array<StatusName, 14> status_names = {{
+constexpr std::array<StatusName, 15> status_names = {{
     {200, "OK"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -277,8 +296,17 @@ std::string serialise(const Response& response, bool keep_alive) {
     text += status_name(response.status);
     text += "\r\nContent-Type: ";
     text += response.content_type;
-    text += "\r\nContent-Length: " + std::to_string(response.body.size());
-    text += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+    if (response.status != 304) {  // where it would be the length of what is not sent
+        text += "\r\nContent-Length: " + std::to_string(response.body.size());
+    }
+    text += response.etag.empty() ? "\r\nCache-Control: no-store" : "\r\nCache-Control: no-cache";
+    text += "\r\nX-Content-Type-Options: nosniff\r\n";
+    if (!response.etag.empty()) {
+        text += "ETag: ";
+        text += response.etag;
+        text += "\r\n";
+        text += page_headers;
+    }
     if (!response.allow.empty()) {
         text += "Allow: ";
         text += response.allow;

@@ -14,6 +14,7 @@ struct Response {
     std::string_view content_type = "application/json";
     std::string body = {};
     std::string_view allow = {};  // header Allow, when set
+    std::string_view etag = {};   // header ETag, when set: a file that a browser may keep
     bool head_only = false;       // HEAD: announce the body, do not send it
     bool challenge = false;       // header WWW-Authenticate: Bearer
 };

@@ -34,9 +34,9 @@ std::string without_trailing_space(std::string value) {
     return value;
 }
 
-enum Kept : std::size_t { host, origin, authorization, expect };
-constexpr std::array<std::string_view, 4> kept_headers = {
-    "host", "origin", "authorization", "expect"};
+enum Kept : std::size_t { host, origin, authorization, expect, if_none_match };
+constexpr std::array<std::string_view, 5> kept_headers = {
+    "host", "origin", "authorization", "expect", "if-none-match"};
 
 // What is known so far of the message being read.
 struct Message {
@@ -238,6 +238,7 @@ Request HttpParser::take_request() {
     request.host = without_trailing_space(std::move(message.values[host]));
     request.origin = without_trailing_space(std::move(message.values[origin]));
     request.authorization = without_trailing_space(std::move(message.values[authorization]));
+    request.if_none_match = without_trailing_space(std::move(message.values[if_none_match]));
     request.body = std::move(message.body);
     request.keep_alive = message.keep_alive;
     message = Message{};

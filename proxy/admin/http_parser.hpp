@@ -16,6 +16,7 @@ struct Request {
     std::string host;    // the headers that somebody reads; each may come once
     std::string origin;
     std::string authorization;
+    std::string if_none_match;
     std::string body;
     bool keep_alive = false;
 };

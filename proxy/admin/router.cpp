@@ -7,8 +7,9 @@ namespace spillway::admin {
 namespace {
 
 // A path that ends in '/*' takes one more segment as its parameter.
-constexpr std::array<Route, 13> table = {{
+constexpr std::array<Route, 14> table = {{
     {"GET", "/", Endpoint::index},
+    {"GET", "/dashboard/*", Endpoint::dashboard},
     {"GET", "/metrics", Endpoint::metrics},
     {"GET", "/livez", Endpoint::live},
     {"GET", "/readyz", Endpoint::ready},

@@ -9,6 +9,7 @@ namespace spillway::admin {
 
 enum class Endpoint : std::uint8_t {
     index,
+    dashboard,
     metrics,
     live,
     ready,

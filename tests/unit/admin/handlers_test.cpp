@@ -102,7 +102,8 @@ TEST(Answer, Says501WhereASourceIsMissing) {
         Request request = request_of(std::string(row.method), path);
         request.body = R"({"mode":"off"})";
         const bool always = row.path == "/" || row.path == "/livez";
-        EXPECT_EQ(answer(request, none, "").status, always ? 200 : 501) << path;
+        const bool is_file = row.endpoint == Endpoint::dashboard;  // and none is called 7
+        EXPECT_EQ(answer(request, none, "").status, always ? 200 : is_file ? 404 : 501) << path;
     }
 }
 
@@ -139,9 +140,40 @@ TEST(Answer, LinksEveryGetEndpointOnTheFirstPage) {
     const Response page = answer(request_of("GET", "/"), Sources{}, "");
     EXPECT_TRUE(page.content_type.starts_with("text/html"));
     for (const std::string path : {"/metrics", "/livez", "/api/v1/status", "/api/v1/incidents"}) {
-        EXPECT_NE(page.body.find("href=\"" + path + "\""), std::string::npos) << path;
+        EXPECT_NE(page.body.find("href=\"" + path.substr(1) + "\""), std::string::npos) << path;
     }
-    EXPECT_EQ(page.body.find("/api/v1/mode"), std::string::npos);
+    EXPECT_EQ(page.body.find("api/v1/mode"), std::string::npos);
+}
+
+TEST(Answer, KeepsTheDashboardFromLoadingAnythingOfOthers) {
+    const std::string text = serialise(answer(request_of("GET", "/"), Sources{}, ""), true);
+    EXPECT_NE(
+        text.find("\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; "),
+        std::string::npos
+    );
+    EXPECT_NE(text.find("frame-ancestors 'none'"), std::string::npos);
+    EXPECT_NE(text.find("\r\nCache-Control: no-cache\r\n"), std::string::npos);
+}
+
+TEST(Answer, SendsAFileOfTheDashboardOnlyWhenTheBrowserHasNotGotIt) {
+    Request request = request_of("GET", "/dashboard/page.js");
+    const Response first = answer(request, Sources{}, "");
+    EXPECT_EQ(first.status, 200);
+    EXPECT_TRUE(first.content_type.starts_with("text/javascript"));
+    EXPECT_FALSE(first.body.empty());
+
+    request.if_none_match = "\"other\", W/" + std::string(first.etag);
+    const Response again = answer(request, Sources{}, "");
+    EXPECT_EQ(again.status, 304);
+    const std::string text = serialise(again, true);
+    EXPECT_TRUE(text.ends_with("\r\n\r\n"));
+    EXPECT_EQ(text.find("Content-Length"), std::string::npos);
+    EXPECT_NE(text.find("\r\nETag: " + std::string(first.etag) + "\r\n"), std::string::npos);
+
+    request.if_none_match = "\"other\"";
+    EXPECT_EQ(answer(request, Sources{}, "").status, 200);
+    request.path = "/dashboard/nosuch.js";
+    EXPECT_EQ(answer(request, Sources{}, "").status, 404);
 }
 
 TEST(Answer, TurnsAnExceptionOfASourceIntoA500) {
@@ -289,7 +321,7 @@ TEST(Serialise, AnnouncesTheBodyOfAHeadRequestWithoutSendingIt) {
 
 TEST(Serialise, HasANameForEveryStatusThatIsUsed) {
     for (const int status :
-         {200, 400, 401, 403, 404, 405, 408, 409, 413, 431, 500, 501, 503, 505}) {
+         {200, 304, 400, 401, 403, 404, 405, 408, 409, 413, 431, 500, 501, 503, 505}) {
         EXPECT_EQ(serialise(error_response(status, ""), true).find("Unknown"), std::string::npos);
     }
 }
