@@ -135,6 +135,21 @@ class Shown(DashboardTest):
         self.assert_fits()
         self.assert_clean()
 
+    def test_observe_says_what_would_happen(self):
+        self.start(guard={"mode": "observe"}, monitor={"ceiling": "8mb", "policy": "noeviction", "interval": "20ms"})
+        self.redis.command("SETRANGE", "fill", 9 << 20, "x")
+        self.spillway.wait_state("ceiling")
+        self.browse()
+        self.shows("#state-words", "would be refused")
+        self.shows("#forecast", "At the ceiling")
+        wire = self.enterContext(Wire(self.spillway.endpoint))
+        wire.command("CLIENT", "SETNAME", "web")
+        self.assertEqual(set(wire.pipeline([("SET", "k", "v")] * 7)), {"OK"})
+        self.shows("#verdicts", r"(?s)would refuse.*web\s+0\s+0\s+0\s+7\b")
+        self.shows("#incidents", "would have refused is counted below")
+        self.shows("#rates", "would refuse")
+        self.assert_clean()
+
     def test_the_mode_is_switched_with_the_token(self):
         self.start(admin={"token": "sesame"})
         browser = self.browse()

@@ -192,7 +192,7 @@ async function round() {
   figures.add(await get("metrics"), at);
   showFigures(at);
   if (rounds % 2 === 0) {
-    tables.incidents(part("incidents"), (await get("api/v1/incidents")).incidents);
+    tables.incidents(part("incidents"), (await get("api/v1/incidents")).incidents, mode);
     const growth = await get("api/v1/growth");
     text("growth-window", `by key pattern and client, of the last ${duration(growth.window_s)}`);
     tables.growth(part("growth"), growth);

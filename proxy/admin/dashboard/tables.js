@@ -176,17 +176,13 @@ export function clients(target, list) {
   );
 }
 
-export function incidents(target, list) {
+export function incidents(target, list, mode) {
   if (list.length === 0) {
-    show(
-      target,
-      () => [
-        hint(
-          "No incident since the start. One opens when Redis or the guard refuses a write, and tells here what happened and why.",
-        ),
-      ],
-      [],
-    );
+    const opens =
+      mode === "observe"
+        ? "One opens when Redis refuses a write; what the guard would have refused is counted below."
+        : "One opens when Redis or the guard refuses a write, and tells here what happened and why.";
+    show(target, () => [hint(`No incident since the start. ${opens}`)], mode);
     return;
   }
   if (target.stories === undefined || target.shown !== "stories") {
