@@ -334,6 +334,8 @@ std::string to_string(const Origin& origin, std::string_view file) {
             return std::string(file).append(":").append(std::to_string(origin.place.line));
         case Origin::Kind::flag:
             return std::string("flag ").append(origin.flag);
+        case Origin::Kind::request:
+            return std::string(origin.flag);
     }
     return "?";
 }

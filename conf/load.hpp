@@ -30,11 +30,11 @@ struct Override {
 };
 
 struct Origin {
-    enum class Kind : std::uint8_t { built_in, file, flag };
+    enum class Kind : std::uint8_t { built_in, file, flag, request };
 
     Kind kind = Kind::built_in;
     Place place;            // in the file
-    std::string_view flag;  // as in Override
+    std::string_view flag;  // as in Override; or the request that set it while running
 };
 
 struct Loaded {
@@ -60,7 +60,7 @@ using LoadResult = std::variant<Loaded, Problems>;
 
 [[nodiscard]] Origin origin_of(const Loaded& loaded, const Key& key, std::size_t item);
 
-// "default", "spillway.toml:12" or "flag --mode".
+// "default", "spillway.toml:12", "flag --mode" or "POST /api/v1/mode".
 [[nodiscard]] std::string to_string(const Origin& origin, std::string_view file);
 
 }  // namespace spillway::conf

@@ -215,7 +215,9 @@ std::string help_for_run() {
            "  spillway check -c spillway.toml --explain \"SET cart:1 x\" --client web\n"
            "  spillway doctor redis://10.0.0.5:6379 --json\n"
            "\n"
-           "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit.\n" +
+           "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit; SIGHUP "
+           "reads\n"
+           "the file anew.\n" +
            std::string(exit_codes).substr(1);
 }
 

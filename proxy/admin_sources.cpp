@@ -62,6 +62,7 @@ admin::Sources ControlPlane::admin_sources() {
             {"file", loaded_.file}, {"effective", conf::render_effective(loaded_)}};
     };
     sources.set_mode = [this](policy::Mode mode) { return set_mode(mode); };
+    sources.reload = [this] { return reload(); };
     return sources;
 }
 
@@ -101,6 +102,8 @@ std::string ControlPlane::metrics_text() const {
     gauges.backends.push_back(std::move(backend));
     gauges.guard_state = policy::name_of(state_.state);
     gauges.guard_mode = policy::name_of(guard_settings_.mode);
+    gauges.config_reloads_applied = reloads_applied_;
+    gauges.config_reloads_rejected = reloads_rejected_;
     gauges.cause_names = policy::cause_names;
     std::vector<const metrics::ShardMetrics*> cells{&metrics_};
     for (const auto& shard : shards_) {
@@ -127,7 +130,7 @@ boost::json::value ControlPlane::status_json() const {
             {"address", listener->name},
             {"name", listener->label},
             {"clients", listener->clients.load(std::memory_order_relaxed)},
-            {"max_clients", listener->clients_max},
+            {"max_clients", listener->clients_max.load(std::memory_order_relaxed)},
         });
     }
     boost::json::object backend{

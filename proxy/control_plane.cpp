@@ -31,10 +31,15 @@ constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
 }  // namespace
 
 ControlPlane::ControlPlane(
-    boost::asio::io_context& context, conf::Loaded loaded, std::string version, log::Logger& logger
+    boost::asio::io_context& context,
+    conf::Loaded loaded,
+    std::vector<conf::Override> overrides,
+    std::string version,
+    log::Logger& logger
 )
     : context_(context),
       loaded_(std::move(loaded)),
+      overrides_(std::move(overrides)),
       version_(std::move(version)),
       logger_(logger),
       backend_name_(conf::to_string(loaded_.config.backend.url.address)),
@@ -479,17 +484,6 @@ std::string ControlPlane::annotation() {
     tail += " policy=";
     tail += state_.sample.policy.empty() ? "unknown" : state_.sample.policy.substr(0, 40);
     return tail + "]";
-}
-
-admin::ActionResult ControlPlane::set_mode(policy::Mode mode) {
-    guard_settings_.mode = mode;
-    meter_.change(guard_settings_);
-    const auto settings = shard_settings_for(shards_.size());
-    for (const auto& shard : shards_) {
-        shard->publish_settings(settings);
-    }
-    probe_.hurry();
-    return {admin::ActionStatus::done, "guard.mode is now " + std::string(policy::name_of(mode))};
 }
 
 void ControlPlane::drain(std::string reason) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "conf/load.hpp"
+#include "conf/problem.hpp"
 #include "policy/incident_desk.hpp"
 #include "policy/meter.hpp"
 #include "proxy/admin/server.hpp"
@@ -33,6 +34,7 @@ class ControlPlane {
     ControlPlane(
         boost::asio::io_context& context,
         conf::Loaded loaded,
+        std::vector<conf::Override> overrides,
         std::string version,
         log::Logger& logger
     );
@@ -43,6 +45,9 @@ class ControlPlane {
     // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A
     // second call cuts them.
     void drain(std::string reason);
+    // Reads the file anew and takes over what can change while clients are served, or nothing at
+    // all.
+    admin::ActionResult reload();
     void note(log::Level level, std::string message);
 
   private:
@@ -73,6 +78,10 @@ class ControlPlane {
     void finish();
     void stop_shards();
     [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
+    [[nodiscard]] admin::ActionResult reject(const conf::Problems& problems);
+    void apply(conf::Loaded next);
+    void publish_settings();
+    [[nodiscard]] net::ProbeSettings probe_settings() const;
 
     [[nodiscard]] policy::Moment moment() const;
     [[nodiscard]] std::int64_t sample_age_ms() const;
@@ -86,7 +95,8 @@ class ControlPlane {
     [[nodiscard]] std::int64_t clients() const noexcept;
 
     boost::asio::io_context& context_;
-    conf::Loaded loaded_;
+    conf::Loaded loaded_;  // in force
+    std::vector<conf::Override> overrides_;
     std::string version_;
     log::Logger& logger_;
     std::string backend_name_;
@@ -128,6 +138,8 @@ class ControlPlane {
     policy::Nanos started_at_ = 0;
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;
+    std::uint64_t reloads_applied_ = 0;
+    std::uint64_t reloads_rejected_ = 0;
 };
 
 }  // namespace spillway

@@ -14,6 +14,8 @@
 #include <iostream>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -41,10 +43,7 @@ void wait_for_signals(boost::asio::signal_set& signals, ControlPlane& control) {
             return;
         }
         if (signal == SIGHUP) {
-            control.note(
-                log::Level::warn,
-                "SIGHUP: reloading is not supported yet; restart to change the configuration"
-            );
+            (void)control.reload();
         } else {
             control.drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
         }
@@ -52,13 +51,15 @@ void wait_for_signals(boost::asio::signal_set& signals, ControlPlane& control) {
     });
 }
 
-int run_proxy(conf::Loaded loaded) {
+int run_proxy(conf::Loaded loaded, std::vector<conf::Override> overrides) {
     std::signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     log::Logger logger(log_settings(loaded.config.log));
     boost::asio::io_context context(1);
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
-    ControlPlane control(context, std::move(loaded), SPILLWAY_VERSION, logger);
+    ControlPlane control(
+        context, std::move(loaded), std::move(overrides), SPILLWAY_VERSION, logger
+    );
     if (const auto problem = control.start()) {
         std::cerr << "spillway: " << *problem << '\n';
         return exit_failure;
@@ -116,7 +117,7 @@ int run(const conf::Invocation& invocation) {
     }
     auto& loaded = std::get<conf::Loaded>(result);
     if (check == nullptr) {
-        return run_proxy(std::move(loaded));
+        return run_proxy(std::move(loaded), source.overrides);
     }
     if (check->explain) {
         return print_explanation(loaded, *check->explain);

@@ -107,11 +107,20 @@ Response health_response(const Health& health) {
 }
 
 Response action_response(const ActionResult& result) {
+    json::object body;
+    const auto with_details = [&body, &result] {
+        for (const auto& detail : result.details) {
+            body[detail.key()] = detail.value();
+        }
+        return body;
+    };
     switch (result.status) {
         case ActionStatus::done:
-            return json_response(200, json::object{{"ok", true}, {"message", result.message}});
+            body = {{"ok", true}, {"message", result.message}};
+            return json_response(200, with_details());
         case ActionStatus::rejected:
-            return error_response(409, result.message);
+            body = {{"error", result.message}};
+            return json_response(409, with_details());
         case ActionStatus::not_supported:
             break;
     }

@@ -33,6 +33,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     State(asio::io_context& context, ServerOptions server_options, Sources server_sources)
         : io(context),
           options(std::move(server_options)),
+          token(options.token),
           sources(std::move(server_sources)),
           pause(context.get_executor()),
           address(options.address) {}
@@ -48,6 +49,7 @@ struct Server::State : std::enable_shared_from_this<State> {
 
     asio::io_context& io;
     const ServerOptions options;
+    conf::Secret token;  // as it is by now
     Sources sources;
     std::optional<Acceptor> acceptor;
     Timer pause;
@@ -114,7 +116,7 @@ void Server::State::accept(Socket socket) {
     }
     const auto connection =
         std::make_shared<Connection>(std::move(socket), options, [this](const Request& request) {
-            return answer(request, sources, options.token.reveal());
+            return answer(request, sources, token.reveal());
         });
     open.insert(connection.get());
     refused += full ? 1 : 0;
@@ -151,6 +153,10 @@ const conf::Address& Server::address() const noexcept {
 
 std::size_t Server::connections() const noexcept {
     return state_->open.size();
+}
+
+void Server::set_token(conf::Secret token) {
+    state_->token = std::move(token);
 }
 
 void Server::stop() {

@@ -48,6 +48,9 @@ class Server {
     // Open now, those being refused included.
     [[nodiscard]] std::size_t connections() const noexcept;
 
+    // From the next request on.
+    void set_token(conf::Secret token);
+
     // Accepts no more and closes idle connections; answers under way end within their deadlines.
     // The sources are called no more once this returns, but for requests already being read.
     void stop();

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 namespace spillway::admin {
@@ -22,7 +23,8 @@ enum class ActionStatus : std::uint8_t { done, rejected, not_supported };
 
 struct ActionResult {
     ActionStatus status = ActionStatus::not_supported;
-    std::string message;  // what was done, or why not
+    std::string message;            // what was done, or why not
+    boost::json::object details{};  // shown beside it
 };
 
 // Called on the thread of the server's io_context, one at a time; each must answer from a snapshot,

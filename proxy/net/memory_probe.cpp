@@ -88,6 +88,22 @@ void MemoryProbe::stop() {
     connection_.close();
 }
 
+void MemoryProbe::change(ProbeSettings settings) {
+    const bool moved = !(settings.address == settings_.address);
+    const bool same_rights = settings.credentials.user == settings_.credentials.user &&
+                             settings.credentials.password == settings_.credentials.password;
+    settings_ = std::move(settings);
+    if (moved) {
+        resolved_at_ = 0;
+        endpoints_ = std::make_shared<const std::vector<Endpoint>>();
+    }
+    if (moved || !same_rights) {
+        changed_ = true;
+        timer_.cancel();
+        connection_.close();
+    }
+}
+
 void MemoryProbe::hurry() {
     hurried_ = true;
     if (sampling_) {
@@ -98,9 +114,10 @@ void MemoryProbe::hurry() {
 asio::awaitable<void> MemoryProbe::run() {
     policy::Nanos backoff = backoff_first;
     while (!stopped_) {
+        changed_ = false;
         std::string problem = co_await open();
         bool sampled = false;
-        while (problem.empty() && !stopped_) {
+        while (problem.empty() && !stopped_ && !changed_) {
             problem = co_await sample_once();
             if (!problem.empty()) {
                 break;
@@ -122,6 +139,9 @@ asio::awaitable<void> MemoryProbe::run() {
             co_return;
         }
         connection_.close();
+        if (changed_) {
+            continue;
+        }
         hooks_.on_failure(problem, std::exchange(reachable_, false));
         backoff = sampled ? backoff_first : std::min(2 * backoff, backoff_max);
         co_await pause(backoff);
@@ -141,6 +161,9 @@ asio::awaitable<std::string> MemoryProbe::open() {
     if (endpoints_->empty() || now - resolved_at_ > resolve_interval) {
         auto endpoints =
             std::make_shared<const std::vector<Endpoint>>(co_await resolve(settings_.address));
+        if (changed_) {
+            co_return "the address has changed";
+        }
         resolved_at_ = now;
         if (!endpoints->empty() && !same(*endpoints, *endpoints_)) {
             endpoints_ = std::move(endpoints);

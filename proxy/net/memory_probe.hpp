@@ -50,6 +50,8 @@ class MemoryProbe {
     MemoryProbe(boost::asio::io_context& context, ProbeSettings settings, ProbeHooks hooks);
     void start();
     void stop();
+    // On the io_context's thread. Connects anew where address or credentials differ.
+    void change(ProbeSettings settings);
     // The next sample is wanted early. On the io_context's thread.
     void hurry();
 
@@ -72,6 +74,7 @@ class MemoryProbe {
     bool hurried_ = false;
     bool sampling_ = false;  // in the pause between two samples, which hurry() may cut
     bool reachable_ = false;
+    bool changed_ = false;  // and so the end of the connection is no failure
     bool stopped_ = false;
 };
 

@@ -118,7 +118,8 @@ void Shard::accept_waiting(Accepting& accepting) {
 }
 
 void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
-    if (listener.clients.fetch_add(1, std::memory_order_relaxed) >= listener.clients_max) {
+    if (listener.clients.fetch_add(1, std::memory_order_relaxed) >=
+        listener.clients_max.load(std::memory_order_relaxed)) {
         listener.clients.fetch_sub(1, std::memory_order_relaxed);
         context_.metrics.connections_refused[metrics::RefusedReason::max_clients].add();
         refuse_client(client.get(), "-ERR max number of clients reached\r\n");

@@ -24,9 +24,9 @@ namespace spillway::net {
 
 // One listener of the configuration, shared by all shards.
 struct ListenerShare {
-    std::string name;   // where it listens: "127.0.0.1:6380"
-    std::string label;  // what rules call it
-    std::uint32_t clients_max = 10'000;
+    std::string name;                                // where it listens: "127.0.0.1:6380"
+    std::string label;                               // what rules call it
+    std::atomic<std::uint32_t> clients_max{10'000};  // may change while it listens
     std::atomic<std::uint32_t> clients{0};
 };
 

@@ -219,6 +219,9 @@ TEST(Answer, PassesOnWhyAnActionWasRejectedOrIsNotSupported) {
     Response response = answer(post("/api/v1/reload"), sources, "");
     EXPECT_EQ(response.status, 409);
     EXPECT_EQ(error_of(response), "line 3: unknown key");
+    result.details = {{"problems", json::array{"line 3", "line 4"}}};
+    response = answer(post("/api/v1/reload"), sources, "");
+    EXPECT_EQ(json::parse(response.body).at("problems").as_array().size(), 2U);
     result = {.status = ActionStatus::not_supported, .message = "later"};
     response = answer(post("/api/v1/reload"), sources, "");
     EXPECT_EQ(response.status, 501);

@@ -1,0 +1,141 @@
+// Changes while clients are served: a reload of the whole configuration, or of the guard's mode
+// alone.
+#include "conf/reload.hpp"
+#include "proxy/control_plane.hpp"
+#include "proxy/log/json.hpp"
+#include "proxy/settings.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <boost/json/array.hpp>
+
+namespace spillway {
+namespace {
+
+using namespace std::chrono_literals;
+
+boost::json::array texts(const std::vector<std::string>& items) {
+    boost::json::array array;
+    for (const std::string& item : items) {
+        array.emplace_back(log::text_json(item));
+    }
+    return array;
+}
+
+// "guard.mode, guard.shed_at", or "nothing".
+std::string listed(const std::vector<std::string>& paths) {
+    std::string text;
+    for (const std::string& path : paths) {
+        text += (text.empty() ? "" : ", ") + path;
+    }
+    return text.empty() ? "nothing" : text;
+}
+
+}  // namespace
+
+admin::ActionResult ControlPlane::reload() {
+    if (loaded_.file.empty()) {
+        note(log::Level::warn, "there is no configuration file to reload: flags take a restart");
+        return {
+            admin::ActionStatus::rejected,
+            "the program was started without a configuration file",
+            {}};
+    }
+    conf::LoadResult result = conf::load(loaded_.file, overrides_);
+    if (const auto* problems = std::get_if<conf::Problems>(&result)) {
+        return reject(*problems);
+    }
+    auto planned = conf::plan_reload(loaded_, std::get<conf::Loaded>(std::move(result)));
+    if (const auto* problems = std::get_if<conf::Problems>(&planned)) {
+        return reject(*problems);
+    }
+    auto& plan = std::get<conf::ReloadPlan>(planned);
+    // First, so that the record below is told by the level that holds from now on.
+    apply(std::move(plan.next));
+    ++reloads_applied_;
+    logger_.write(log::ConfigReloaded{
+        .file = loaded_.file,
+        .live = plan.live,
+        .new_connections = plan.new_connections,
+        .restart = plan.restart,
+    });
+    return {
+        admin::ActionStatus::done,
+        "changed live: " + listed(plan.live) + "; for new connections: " +
+            listed(plan.new_connections) + "; at the next restart: " + listed(plan.restart),
+        {{"live", texts(plan.live)},
+         {"new_connections", texts(plan.new_connections)},
+         {"restart", texts(plan.restart)}}};
+}
+
+admin::ActionResult ControlPlane::reject(const conf::Problems& problems) {
+    std::vector<std::string> lines;
+    for (const conf::Problem& problem : problems) {
+        lines.push_back(conf::to_string(problem));
+    }
+    ++reloads_rejected_;
+    logger_.write(log::ConfigRejected{.file = loaded_.file, .errors = lines});
+    return {
+        admin::ActionStatus::rejected,
+        "nothing was changed: " + lines.front(),
+        {{"problems", texts(lines)}}};
+}
+
+void ControlPlane::apply(conf::Loaded next) {
+    const conf::KeyDisplay keys_before = loaded_.config.log.keys;
+    loaded_ = std::move(next);
+    const conf::Config& config = loaded_.config;
+    logger_.set_level(log_settings(config.log).level);
+    if (config.log.keys != keys_before) {  // hashes stay the same while they are asked for
+        key_display_ = key_display(config.log.keys);
+        desk_.set_keys(key_display_);
+    }
+    admin_->set_token(config.admin.token);
+    const std::string backend = conf::to_string(config.backend.url.address);
+    if (std::exchange(backend_name_, backend) != backend) {
+        backend_was_reported_ = false;  // the new one's first answer is news
+    }
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        listeners_[i]->clients_max.store(
+            config.listeners.at(i).max_clients, std::memory_order_relaxed
+        );
+    }
+    probe_.change(probe_settings());
+    guard_settings_ = guard_settings(config);
+    publish_settings();
+}
+
+// Each shard takes it over whole, between two commands.
+void ControlPlane::publish_settings() {
+    meter_.change(guard_settings_);
+    const auto settings = shard_settings_for(shards_.size());
+    for (const auto& shard : shards_) {
+        shard->publish_settings(settings);
+    }
+    probe_.hurry();
+}
+
+// It holds until the next reload, which makes the file and the flags count again.
+admin::ActionResult ControlPlane::set_mode(policy::Mode mode) {
+    loaded_.config.guard.mode = mode;
+    loaded_.origins["guard.mode"] = {
+        .kind = conf::Origin::Kind::request, .place = {}, .flag = "POST /api/v1/mode"};
+    guard_settings_.mode = mode;
+    publish_settings();
+    return {
+        admin::ActionStatus::done, "guard.mode is now " + std::string(policy::name_of(mode)), {}};
+}
+
+net::ProbeSettings ControlPlane::probe_settings() const {
+    const conf::Config& config = loaded_.config;
+    return {
+        .address = config.backend.url.address,
+        .credentials = conf::monitor_credentials(config),
+        .connect_timeout = config.backend.connect_timeout,
+        .answer_timeout = std::max<std::chrono::milliseconds>(config.guard.stale_after, 1s),
+    };
+}
+
+}  // namespace spillway

@@ -1,0 +1,207 @@
+# Reloads while clients are served: what changes at once, what waits, what a bad file changes (nothing), and no reply lost.
+import json
+import os
+import signal
+import threading
+import unittest
+
+from harness import RedisServer, Spillway, toml, until
+from test_guard import MB, GuardTest
+from wire import ErrorReply, Wire
+
+RELOADS, WRITERS, PIPELINE = 50, 6, 20
+
+
+class ReloadTest(GuardTest):
+    """Over a ceiling of 8 MB that the data has passed, so that protect refuses what observe lets pass."""
+    flags, extra = (), {}
+
+    def setUp(self):
+        self.redis = self.enterContext(RedisServer())
+        self.spillway = self.enterContext(Spillway(
+            self.redis, flags=self.flags, guard={"mode": "protect"},
+            monitor={"ceiling": "8mb", "policy": "noeviction", "interval": "20ms"}, **self.extra))
+        self.redis.command("SETRANGE", "fill", 9 * MB, "x")
+        until("no room", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 0)
+
+    def write_file(self, **sections):
+        """Replaces the file, whole, by the configuration with these sections instead."""
+        text = toml({**self.spillway.config, **sections}) + "\n"
+        self.write_text(text)
+        return text
+
+    def write_text(self, text):
+        new = self.spillway.config_path.with_suffix(".new")
+        new.write_text(text)
+        os.replace(new, self.spillway.config_path)
+
+    def reloads(self, result="applied"):
+        return self.spillway.metric("spillway_config_reloads_total", result=result)
+
+    def hang_up(self, result="applied"):
+        """SIGHUP, and waits for what comes of it."""
+        before = self.reloads(result)
+        self.spillway.child.send_signal(signal.SIGHUP)
+        until(f"a reload that is {result}", lambda: self.reloads(result) > before)
+
+    def post(self, headers=None):
+        status, body, _ = self.spillway.request("POST", "/api/v1/reload", headers=headers)
+        return status, json.loads(body)
+
+
+class Reload(ReloadTest):
+    def test_modes_and_rules_switch_on_connections_that_stand(self):
+        wire = self.wire()
+        self.assert_refused(wire.command("SET", "a", 1))
+        self.write_file(guard={"mode": "observe"})
+        self.hang_up()
+        self.assertEqual(wire.command("SET", "a", 1), "OK")
+        rule = {"name": "a", "keys": ["a*"], "priority": "critical"}
+        self.write_file(guard={"mode": "protect", "rule": [rule]})
+        status, answer = self.post()
+        self.assertEqual((status, answer["live"]), (200, ["guard.mode", "guard.rule"]))
+        self.assertEqual(wire.command("SET", "a", 1), "OK")
+        self.assert_refused(wire.command("SET", "b", 1))
+        changed = [row["live"] for row in self.spillway.records("config_reloaded")]
+        self.assertEqual(changed, [["guard.mode"], ["guard.mode", "guard.rule"]])
+
+    def test_the_rest_is_told_and_waits(self):
+        listener = {**self.spillway.config["listener"][0], "max_clients": 1}
+        self.write_file(workers=3, listener=[listener])
+        first = self.wire()
+        status, answer = self.post()
+        self.assertEqual(status, 200)
+        self.assertEqual((answer["live"], answer["new_connections"], answer["restart"]),
+                         ([], ["listener[0].max_clients"], ["workers"]))
+        record = self.spillway.record("config_reloaded")
+        self.assertEqual(record["restart"], ["workers"])
+        self.assertEqual(first.command("PING"), "PONG")
+        self.assertIn("max number of clients", str(self.wire().reply()))
+        self.assertIn("workers = 2", self.spillway.api("config")["effective"])
+        self.assertEqual(self.post()[1]["restart"], ["workers"])  # said until it is done
+
+    def test_a_bad_file_changes_nothing_and_all_of_it_is_told(self):
+        before = self.spillway.api("config")
+        self.write_text('workers = 2\n[guard]\nmode = "observ"\nshed_at = 7\n')
+        self.hang_up("rejected")
+        status, answer = self.post()
+        self.assertEqual(status, 409)
+        self.assertEqual([problem.split(": ")[0] for problem in answer["problems"]],
+                         [f"{self.spillway.config_path}:{place}" for place in ("3:8", "4:11")])
+        for record in self.spillway.records("config_rejected"):
+            self.assertEqual(record["errors"], answer["problems"])
+        self.assertEqual(self.reloads("rejected"), 2)
+        self.assertEqual(self.reloads(), 0)
+        self.assertEqual(self.spillway.api("config"), before)
+        self.assert_refused(self.wire().command("SET", "a", 1))
+
+    def test_a_file_that_vanished_changes_nothing(self):
+        self.spillway.config_path.unlink()
+        self.hang_up("rejected")
+        self.assertIn("No such file", self.spillway.record("config_rejected")["errors"][0])
+        self.assert_refused(self.wire().command("SET", "a", 1))
+        self.write_file(guard={"mode": "off"})
+        self.hang_up()
+        self.assertEqual(self.wire().command("SET", "a", 1), "OK")
+
+    def test_log_level_and_keys(self):
+        self.assert_refused(self.wire().command("SET", "user:1234", 1))
+        self.assertEqual(self.spillway.record("refused")["key"], "user:*")
+        self.write_file(log={"format": "json", "keys": "none", "level": "error"})
+        self.hang_up()
+        self.write_text("nonsense")
+        self.hang_up("rejected")
+        self.assertEqual(len(self.spillway.records("config_rejected")), 1)
+        self.assertEqual(self.spillway.records("config_reloaded"), [])  # of level info
+
+    def test_a_mode_set_by_request_lasts_until_the_file_is_read_again(self):
+        wire = self.wire()
+        self.spillway.request("POST", "/api/v1/mode", '{"mode": "observe"}')
+        self.assertEqual(wire.command("SET", "a", 1), "OK")
+        self.assertRegex(self.spillway.api("config")["effective"],
+                         r'mode = "observe" +# POST /api/v1/mode')
+        self.assertEqual(self.post()[1]["live"], ["guard.mode"])
+        self.assert_refused(wire.command("SET", "a", 1))
+
+    def test_a_token_holds_from_the_next_request(self):
+        admin = self.spillway.config["admin"]
+        self.write_file(admin={**admin, "token": "one"})
+        self.assertEqual(self.post()[0], 200)
+        self.assertEqual(self.post()[0], 401)
+        self.write_file(admin={**admin, "token": "two"})
+        self.assertEqual(self.post({"Authorization": "Bearer one"})[0], 200)
+        self.assertEqual(self.post({"Authorization": "Bearer one"})[0], 401)
+        self.assertEqual(self.post({"Authorization": "Bearer two"})[0], 200)
+        self.assertNotIn("two", self.spillway.output())
+
+    def test_new_connections_go_to_a_new_backend(self):
+        other = self.enterContext(RedisServer())
+        old = self.wire()
+        self.assertEqual(old.command("PING"), "PONG")
+        self.write_file(backend={"url": other.url})
+        self.hang_up()
+        self.spillway.record("backend_up", backend=f"127.0.0.1:{other.port}")
+        self.assertEqual(self.wire().command("SET", "new", 1), "OK")
+        self.assertEqual(other.command("GET", "new"), b"1")
+        self.assertEqual(old.command("STRLEN", "fill"), 9 * MB + 1)
+        self.assertEqual(self.spillway.records("backend_down"), [])
+
+
+class FlagsWin(ReloadTest):
+    flags = ("--mode", "protect")
+
+    def test_over_the_file_at_each_reload(self):
+        self.write_file(guard={"mode": "off", "shed_at": 0.9})
+        self.assertEqual(self.post()[1]["live"], ["guard.shed_at"])
+        self.assert_refused(self.wire().command("SET", "a", 1))
+
+
+class UnderLoad(ReloadTest):
+    def test_no_command_is_dropped(self):
+        stop, faults = threading.Event(), []
+        done, refused = [0] * WRITERS, [0] * WRITERS
+
+        def write(writer):
+            with Wire(self.spillway.endpoint) as wire:
+                while not stop.is_set():
+                    for reply in wire.pipeline([("INCR", f"n:{writer}")] * PIPELINE):
+                        if isinstance(reply, ErrorReply) and reply.startswith("OOM spillway"):
+                            refused[writer] += 1
+                            continue
+                        done[writer] += 1
+                        if reply != done[writer]:
+                            faults.append((writer, reply, done[writer]))
+                            return
+
+        def guarded(writer):
+            try:
+                write(writer)
+            except BaseException as error:  # whatever ends a writer early is a lost reply
+                faults.append((writer, repr(error)))
+
+        threads = [threading.Thread(target=guarded, args=(n,)) for n in range(WRITERS)]
+        for thread in threads:
+            thread.start()
+        rule = {"name": "some", "keys": ["n:1", "n:2"], "priority": "critical"}
+        try:
+            for turn in range(RELOADS):
+                self.write_file(guard={"mode": "observe"} if turn % 2 else
+                                {"mode": "protect", "rule": [rule]})
+                self.hang_up()
+                part = done if turn % 2 else refused  # each file is seen at work before the next
+                before = sum(part)
+                until("writers that go on", lambda: faults or sum(part) > before)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(faults, [])
+        self.assertEqual(self.reloads(), RELOADS)
+        for writer in range(WRITERS):
+            self.assertEqual(int(self.redis.command("GET", f"n:{writer}")), done[writer])
+        self.assertGreater(min(refused[0], *refused[3:]), 0)
+        self.assertEqual(self.spillway.metric("spillway_client_connections_total"), WRITERS)
+
+
+if __name__ == "__main__":
+    unittest.main()
