@@ -23,7 +23,6 @@ using namespace std::chrono_literals;
 constexpr auto drain_step = 20ms;
 constexpr auto stale_step = 250ms;
 constexpr int listen_backlog = 4096;
-constexpr auto keys_time_max = 60s;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
@@ -50,11 +49,6 @@ ControlPlane::ControlPlane(
       probe_(context, probe_settings(), probe_hooks()),
       key_sampler_(
           context,
-          probe_settings(),
-          {.budget = loaded_.config.diagnosis.sample_budget,
-           .search_budget = loaded_.config.diagnosis.sample_budget,
-           .time_max = keys_time_max,
-           .answer_timeout = 1s},
           [this](const policy::KeySummary& keys, bool over, std::string problem) {
               on_keys(keys, over, std::move(problem));
           }
@@ -165,15 +159,6 @@ std::optional<std::string> ControlPlane::open_listeners() {
         listeners_.push_back(std::move(share));
     }
     return std::nullopt;
-}
-
-net::ProbeSettings ControlPlane::probe_settings() const {
-    return {
-        .address = loaded_.config.backend.url.address,
-        .credentials = conf::monitor_credentials(loaded_.config),
-        .connect_timeout = loaded_.config.backend.connect_timeout,
-        .answer_timeout = std::max<std::chrono::milliseconds>(loaded_.config.guard.stale_after, 1s),
-    };
 }
 
 net::ProbeHooks ControlPlane::probe_hooks() {

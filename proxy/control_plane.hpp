@@ -53,7 +53,6 @@ class ControlPlane {
   private:
     [[nodiscard]] std::optional<std::string> open_listeners();
     void make_shards();
-    [[nodiscard]] net::ProbeSettings probe_settings() const;
     [[nodiscard]] net::ProbeHooks probe_hooks();
     [[nodiscard]] net::ShardHooks shard_hooks(std::size_t shard);
     [[nodiscard]] admin::Sources admin_sources();

@@ -5,10 +5,14 @@
 #include "proxy/net/clock.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace spillway {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr auto time_max = 60s;
 constexpr policy::Nanos sample_interval = 60 * policy::second;
 constexpr policy::Nanos first_look_wait = 100 * policy::millisecond;
 // A pipeline of 64 keys costs about a millisecond as we measure it, from sending to the last
@@ -24,8 +28,9 @@ constexpr std::int32_t databases_max = 16;
 void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {
     const policy::Nanos now = net::monotonic_now();
     const bool lately = keys_asked_at_ != 0 && now - keys_asked_at_ < sample_interval;
-    if (!loaded_.config.diagnosis.sample || lately || !state_.sampled || !backend_up_ ||
-        stopping_) {
+    const auto budget = loaded_.config.diagnosis.sample_budget;
+    if (!loaded_.config.diagnosis.sample || budget.count() == 0 || lately || !state_.sampled ||
+        !backend_up_ || stopping_) {
         return;
     }
     policy::KeyWalkPlan plan;
@@ -53,7 +58,9 @@ void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {
             plan.candidates.emplace_back(0, row.pattern);
         }
     }
-    if (key_sampler_.start(std::move(plan))) {
+    const net::SamplerPace pace{
+        .budget = budget, .search_budget = budget, .time_max = time_max, .answer_timeout = 1s};
+    if (key_sampler_.start(std::move(plan), probe_settings(), pace)) {
         keys_asked_at_ = now;
         desk_.expect_keys(now + first_look_wait);
     }

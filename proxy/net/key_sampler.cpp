@@ -107,20 +107,16 @@ asio::awaitable<SamplerEnd> sample_keys(
     co_return end;
 }
 
-KeySampler::KeySampler(
-    asio::io_context& context, ProbeSettings settings, SamplerPace pace, Report report
-)
-    : context_(context),
-      settings_(std::move(settings)),
-      pace_(pace),
-      report_(std::move(report)),
-      connection_(context) {}
+KeySampler::KeySampler(asio::io_context& context, Report report)
+    : context_(context), report_(std::move(report)), connection_(context) {}
 
-bool KeySampler::start(policy::KeyWalkPlan plan) {
+bool KeySampler::start(policy::KeyWalkPlan plan, ProbeSettings settings, SamplerPace pace) {
     if (busy_ || stopped_) {
         return false;
     }
     busy_ = true;
+    settings_ = std::move(settings);
+    pace_ = pace;
     asio::co_spawn(context_, run(std::move(plan)), asio::detached);
     return true;
 }

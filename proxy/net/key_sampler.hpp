@@ -49,12 +49,10 @@ class KeySampler {
     // (`over` false both times), and at the end.
     using Report = std::function<void(policy::KeySummary keys, bool over, std::string problem)>;
 
-    KeySampler(
-        boost::asio::io_context& context, ProbeSettings settings, SamplerPace pace, Report report
-    );
+    KeySampler(boost::asio::io_context& context, Report report);
 
     // False while one is under way.
-    bool start(policy::KeyWalkPlan plan);
+    bool start(policy::KeyWalkPlan plan, ProbeSettings settings, SamplerPace pace);
     void stop() noexcept;
 
   private:
