@@ -124,6 +124,12 @@ class Shown(DashboardTest):
         self.browser.click("#incidents summary")
         self.shows("#incidents .story", "What to do")
         self.shows("#incidents .story", "By key pattern")
+        counted = self.browser.text("#incidents summary")
+        wire.pipeline([("SETRANGE", HOSTILE, 20_000_000, "x")] * 5)
+        until("newer counts", lambda: self.browser.text("#incidents summary") != counted)
+        asked = [urllib.parse.urlsplit(url).path for url in self.browser.requests]
+        self.assertIn(f"/api/v1/incidents/{self.spillway.api('incidents')['incidents'][0]['id']}", asked)
+        self.assertLess(asked.count("/api/v1/incidents"), 5, "an open incident is asked for alone")
         self.shows("#growth", r"cart:\*")
         self.shows("#growth", re.escape("<img/src=x"))
         self.shows("#verdicts", re.escape(HOSTILE))

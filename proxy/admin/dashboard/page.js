@@ -22,7 +22,9 @@ let token = "",
   failures = 0,
   lastAnswer = 0,
   timer = 0,
-  asking = false;
+  asking = false,
+  incidents = [],
+  oomTotal = NaN; // as it was when all incidents were asked for
 
 class NoAnswer extends Error {}
 
@@ -177,6 +179,18 @@ async function showConfig() {
     `# ${file ? `from ${file}` : "no file: defaults and flags"}\n${effective}`;
 }
 
+/** Only the newest incident changes, and a new one comes with new OOM replies: the whole list may be megabytes. */
+async function newIncidents() {
+  const total = figures.now("spillway_oom_replies_total");
+  if (incidents[0]?.closed === null) {
+    incidents[0] = await get(`api/v1/incidents/${encodeURIComponent(incidents[0].id)}`);
+  } else if (total !== oomTotal || rounds % 30 === 0) {
+    ({ incidents } = await get("api/v1/incidents"));
+    oomTotal = total;
+  }
+  return incidents;
+}
+
 /** All that is due now. The heavier documents come less often, or only while somebody looks at them. */
 async function round() {
   const status = await get("api/v1/status");
@@ -192,12 +206,12 @@ async function round() {
   figures.add(await get("metrics"), at);
   showFigures(at);
   if (rounds % 2 === 0) {
-    tables.incidents(part("incidents"), (await get("api/v1/incidents")).incidents, mode);
+    tables.incidents(part("incidents"), await newIncidents(), mode);
     const growth = await get("api/v1/growth");
     text("growth-window", `by key pattern and client, of the last ${duration(growth.window_s)}`);
     tables.growth(part("growth"), growth);
   }
-  if (rounds % 3 === 0 && part("clients").open)
+  if (rounds % 5 === 0 && part("clients").open)
     tables.clients(part("clients").lastChild, (await get("api/v1/clients")).clients);
   rounds += 1;
 }
@@ -214,6 +228,8 @@ async function turn() {
     text("live", "live", "on");
   } catch (error) {
     failures += 1;
+    incidents = [];
+    oomTotal = NaN; // so that the next round asks for the whole list
     part("gone").hidden = false;
     const since =
       lastAnswer === 0
