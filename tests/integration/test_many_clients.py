@@ -21,7 +21,8 @@ class ManyClients(unittest.TestCase):
         more_files(most)
         self.count = min(CLIENTS, most // 2 - 200) if not SANITIZED else 1000  # two descriptors each
         self.redis = self.enterContext(RedisServer(maxclients=CLIENTS + 100, maxmemory="1gb"))
-        self.spillway = self.enterContext(Spillway(self.redis, listener={"max_clients": CLIENTS + 100}))
+        self.spillway = self.enterContext(Spillway(
+            self.redis, listener={"max_clients": CLIENTS + 100}, backend={"connect_timeout": "10s"}))
         self.files = self.spillway.open_files()
 
     def assert_all_given_back(self):
