@@ -214,13 +214,7 @@ class Assigner {
         if (found == names.end()) {
             return reject_value();
         }
-        const auto choice = static_cast<Type>(found - names.begin());
-        if constexpr (std::is_same_v<Type, ProxyProtocol>) {
-            if (choice != ProxyProtocol::off) {
-                return reject(shown(value_) + R"( is not supported yet; only "off" is)");
-            }
-        }
-        *field = choice;
+        *field = static_cast<Type>(found - names.begin());
     }
 
     std::vector<Rejection> rejections() && { return std::move(rejections_); }

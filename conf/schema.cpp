@@ -99,8 +99,8 @@ constexpr std::array key_table = {
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).proxy_protocol; },
         .reload = Reload::new_connections,
         .help =
-            R"(For a load balancer in front that announces the real client; only "off" is )"
-            "supported yet."},
+            "For a load balancer in front that names the real client: let no one else reach this "
+            "address then."},
 
     Key{.section = "backend", .name = "url",
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.url; },

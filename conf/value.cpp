@@ -75,10 +75,6 @@ struct Accepted {
     std::string operator()(const BackendUrl*) const {
         return R"("redis://host:port" or "unix:///path")";
     }
-    // The others are known and refused with a message of their own.
-    std::string operator()(const ProxyProtocol* /*unused*/) const {
-        return quoted(name_of(ProxyProtocol::off));
-    }
     template <Choice Type>
     std::string operator()(const Type*) const {
         return joined_quoted(names_of<Type>());

@@ -26,6 +26,7 @@ constexpr int listen_backlog = 4096;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
+constexpr policy::Nanos bad_header_log_interval = 10 * policy::second;
 
 }  // namespace
 
@@ -135,6 +136,7 @@ std::optional<std::string> ControlPlane::open_listeners() {
         auto share = std::make_unique<net::ListenerShare>();
         share->clients_max = listener.max_clients;
         share->label = conf::label_of(listener);
+        share->proxy_protocol = listener.proxy_protocol;
         net::Endpoint endpoint = endpoints.front();
         net::Fd unix_socket;
         for (const auto& shard : shards_) {
@@ -203,6 +205,12 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                     for (const core::OpaqueNote& note : notes) {
                         log_opaque(note);
                     }
+                });
+            },
+        .on_bad_header =
+            [this](std::string peer, std::string_view problem) {
+                boost::asio::post(context_, [this, peer = std::move(peer), problem] {
+                    log_bad_header(peer, problem);
                 });
             },
         .wish_sample =
@@ -400,6 +408,21 @@ void ControlPlane::log_opaque(const core::OpaqueNote& note) {
         .level = asked_for ? log::Level::info : log::Level::warn,
         .message = "a client's connection is only passed on from here, without guard or diagnosis",
         .fields = std::move(fields),
+    });
+}
+
+// The metric counts them all.
+void ControlPlane::log_bad_header(const std::string& peer, std::string_view problem) {
+    const policy::Nanos now = net::monotonic_now();
+    if (bad_header_logged_at_ != 0 && now - bad_header_logged_at_ < bad_header_log_interval) {
+        return;
+    }
+    bad_header_logged_at_ = now;
+    logger_.write(log::Note{
+        .level = log::Level::warn,
+        .message = "a connection from " + peer +
+                   " was closed: this listener expects a PROXY header, and " + std::string(problem),
+        .fields = {{"peer", peer}, {"reason", problem}},
     });
 }
 

@@ -67,6 +67,7 @@ class ControlPlane {
     void take(const policy::Meter::Reading& reading);
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
+    void log_bad_header(const std::string& peer, std::string_view problem);
     void set_backend_up(bool up, const std::string& reason);
     void log_guard_state();
     void watch_staleness();
@@ -134,6 +135,7 @@ class ControlPlane {
     bool state_was_logged_ = false;
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
+    policy::Nanos bad_header_logged_at_ = 0;
     policy::Nanos started_at_ = 0;
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;

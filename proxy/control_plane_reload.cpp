@@ -101,6 +101,9 @@ void ControlPlane::apply(conf::Loaded next) {
         listeners_[i]->clients_max.store(
             config.listeners.at(i).max_clients, std::memory_order_relaxed
         );
+        listeners_[i]->proxy_protocol.store(
+            config.listeners.at(i).proxy_protocol, std::memory_order_relaxed
+        );
     }
     probe_.change(probe_settings());
     guard_settings_ = guard_settings(config);

@@ -82,6 +82,8 @@ class Session {
         return replies_.piped() || replies_.bulk_bytes() > spool_bytes_max;
     }
 
+    // Known better: a load balancer in front said who the client is. Before its first byte.
+    void set_address(std::string address) { shared_.address = std::move(address); }
     [[nodiscard]] const SessionShared& shared() const noexcept { return shared_; }
 
   private:

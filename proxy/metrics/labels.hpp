@@ -73,14 +73,16 @@ enum class RefusedReason : std::uint8_t {
     descriptors,          // the process has no file descriptor left
     backend_unavailable,  // the backend did not accept, in time or at all
     stopping,             // the proxy drains
+    proxy_header,         // the listener expects a PROXY header, and no valid one came
     error,                // accepting or setting up the socket failed otherwise
 };
 
-inline constexpr std::array<std::string_view, 5> refused_reason_names = {
+inline constexpr std::array<std::string_view, 6> refused_reason_names = {
     "max_clients",
     "descriptors",
     "backend_unavailable",
     "stopping",
+    "proxy_header",
     "error",
 };
 

@@ -93,7 +93,7 @@ bool SessionDriver::reads_client() const noexcept {
     if (!client_.readable || client_.ended) {
         return false;
     }
-    if (phase_ == Phase::lingering || phase_ == Phase::closing) {
+    if (phase_ == Phase::lingering || phase_ == Phase::closing || phase_ == Phase::announced) {
         return true;
     }
     return phase_ == Phase::relaying && to_backend_.empty() && !session_.waits() &&
@@ -184,6 +184,9 @@ void SessionDriver::read_client_once() {
     // A short read has taken all there was; what comes later is told anew.
     if (got.bytes < area.size() && !client_.half_closed) {
         client_.readable = false;
+    }
+    if (phase_ == Phase::announced) {
+        return read_proxy_header({area.data(), got.bytes});
     }
     if (phase_ != Phase::relaying) {
         return;
@@ -317,6 +320,9 @@ void SessionDriver::go_on() {
 // What the client still sent is passed on first; then the backend learns that no more comes, and
 // answers what it has.
 void SessionDriver::client_ended() {
+    if (phase_ == Phase::announced && !stash_.empty()) {
+        return refuse_proxy_header("it was cut short");
+    }
     if (phase_ != Phase::relaying) {
         return die(closed_reason_);
     }

@@ -31,7 +31,7 @@ class SessionDriver {
     SessionDriver(const SessionDriver&) = delete;
     SessionDriver& operator=(const SessionDriver&) = delete;
 
-    // Registers the client and dials the backend.
+    // Registers the client and dials the backend, once a load balancer in front has said who it is.
     void start();
     // A held command may have become free: new credit, or its time is over. True when anything
     // moved.
@@ -57,6 +57,7 @@ class SessionDriver {
 
   private:
     enum class Phase : std::uint8_t {
+        announced,   // by a PROXY header, which is still to come
         connecting,  // to the backend; the client is not read
         relaying,
         closing,    // no more from the backend: the client still gets what is spooled
@@ -73,6 +74,9 @@ class SessionDriver {
 
     static void client_ready(Watch& watch, std::uint32_t events);
     static void backend_ready(Watch& watch, std::uint32_t events);
+    void read_proxy_header(std::string_view received);
+    void refuse_proxy_header(std::string_view problem);
+    void begin_connecting();
     // `error`: why the last address failed, told when no other is left.
     void dial_next(int error);
     void connected();

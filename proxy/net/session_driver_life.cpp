@@ -1,5 +1,6 @@
 // How a session begins and ends: dialling the backend, closing without losing what was said last,
 // deadlines, draining.
+#include "proxy/net/proxy_header.hpp"
 #include "proxy/net/session_driver.hpp"
 #include "proxy/net/shard.hpp"
 
@@ -45,6 +46,47 @@ void SessionDriver::start() {
     if (!shard_.poller().add(client_.fd.get(), client_)) {
         return die(ClosedReason::client_error);
     }
+    if (listener_.proxy_protocol.load(std::memory_order_relaxed) == conf::ProxyProtocol::off) {
+        return begin_connecting();
+    }
+    phase_ = Phase::announced;
+    deadline_ = shard_.context().now + shard_.settings().connect_timeout;
+    shard_.list_timed(*this);
+}
+
+// What came behind the header waits in the stash until the backend is there.
+void SessionDriver::read_proxy_header(std::string_view received) {
+    shard_.context().metrics.bytes[metrics::Direction::client_in].add(received.size());
+    stash_.append(received);
+    const auto accepted = listener_.proxy_protocol.load(std::memory_order_relaxed);
+    // A reload may have turned it off meanwhile: this one began with it.
+    ProxyHeader header = net::read_proxy_header(
+        stash_, accepted == conf::ProxyProtocol::off ? conf::ProxyProtocol::any : accepted
+    );
+    switch (header.state) {
+        case ProxyHeader::State::need_more:
+            return;
+        case ProxyHeader::State::failed:
+            return refuse_proxy_header(header.problem);
+        case ProxyHeader::State::complete:
+            break;
+    }
+    if (!header.client.empty()) {
+        session_.set_address(std::move(header.client));
+    }
+    stash_.erase(0, header.bytes);
+    begin_connecting();
+}
+
+// The protocol allows no answer: who spoke is not known.
+void SessionDriver::refuse_proxy_header(std::string_view problem) {
+    shard_.context().metrics.connections_refused[metrics::RefusedReason::proxy_header].add();
+    shard_.report_bad_header(session_.shared().address, problem);
+    die(ClosedReason::protocol_error);
+}
+
+void SessionDriver::begin_connecting() {
+    phase_ = Phase::connecting;
     deadline_ = shard_.context().now + shard_.settings().connect_timeout;
     shard_.list_timed(*this);
     dial_next(EHOSTUNREACH);
@@ -86,7 +128,9 @@ void SessionDriver::connected() {
     phase_ = Phase::relaying;
     deadline_ = 0;
     shard_.context().metrics.backend_connections.add();
-    if (client_.readable) {
+    if (!stash_.empty()) {  // it came with a PROXY header
+        (void)resume();
+    } else if (client_.readable) {
         pump_client();
     }
 }
@@ -158,6 +202,12 @@ void SessionDriver::die(ClosedReason reason) {
 
 void SessionDriver::tick() {
     switch (phase_) {
+        case Phase::announced:
+            if (shard_.context().now < deadline_) {
+                return;
+            }
+            return draining_ ? die(ClosedReason::stopping)
+                             : refuse_proxy_header("it did not come within connect_timeout");
         case Phase::connecting:
             return tick_connecting();
         case Phase::relaying:

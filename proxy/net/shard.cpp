@@ -19,6 +19,7 @@ constexpr auto tick_interval = 10ms;
 constexpr auto accept_pause = 100ms;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
+constexpr policy::Nanos bad_header_interval = policy::second;
 constexpr policy::Nanos verdicts_interval = policy::second;
 
 }  // namespace
@@ -265,6 +266,14 @@ void Shard::bury(SessionDriver& driver) {
     sessions_[index]->index = index;
     graveyard_.push_back(std::move(sessions_.back()));
     sessions_.pop_back();
+}
+
+void Shard::report_bad_header(const std::string& peer, std::string_view problem) {
+    if (bad_header_reported_at_ == 0 ||
+        context_.now - bad_header_reported_at_ >= bad_header_interval) {
+        bad_header_reported_at_ = context_.now;
+        hooks_.on_bad_header(peer, problem);
+    }
 }
 
 // In the order of waiting, each session in turn; those that must wait on go to the end of the line,

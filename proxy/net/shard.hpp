@@ -2,6 +2,7 @@
 // the credit.
 #pragma once
 
+#include "conf/config.hpp"
 #include "policy/memory_state.hpp"
 #include "proxy/core/shard_context.hpp"
 #include "proxy/net/poller.hpp"
@@ -27,6 +28,7 @@ struct ListenerShare {
     std::string name;                                // where it listens: "127.0.0.1:6380"
     std::string label;                               // what rules call it
     std::atomic<std::uint32_t> clients_max{10'000};  // may change while it listens
+    std::atomic<conf::ProxyProtocol> proxy_protocol{conf::ProxyProtocol::off};  // may change too
     std::atomic<std::uint32_t> clients{0};
 };
 
@@ -63,6 +65,8 @@ struct ClientRow {
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
     std::function<void(std::vector<core::OpaqueNote>)> on_opaque;
+    // A client whose PROXY header was refused, with its peer's address: once a second at most.
+    std::function<void(std::string peer, std::string_view problem)> on_bad_header;
     std::function<void()> wish_sample;
     // A client that this shard has accepted goes to another: see adopt().
     std::function<void(std::size_t shard, ListenerShare&, Fd client, const Endpoint& peer)>
@@ -126,6 +130,7 @@ class Shard {
     void list_held(SessionDriver& driver);
     void list_timed(SessionDriver& driver);
     void bury(SessionDriver& driver);
+    void report_bad_header(const std::string& peer, std::string_view problem);
 
   private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Context::executor_type>;
@@ -177,6 +182,7 @@ class Shard {
     std::uint64_t next_id_ = 1;
     policy::Nanos ooms_reported_at_ = 0;
     policy::Nanos growth_reported_at_ = 0;
+    policy::Nanos bad_header_reported_at_ = 0;
     policy::Nanos verdicts_reported_at_ = 0;
     bool tick_armed_ = false;
     bool draining_ = false;

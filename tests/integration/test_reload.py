@@ -80,6 +80,18 @@ class Reload(ReloadTest):
         self.assertIn("workers = 2", self.spillway.api("config")["effective"])
         self.assertEqual(self.post()[1]["restart"], ["workers"])  # said until it is done
 
+    def test_proxy_protocol_switches_for_new_connections(self):
+        stands = self.wire()
+        self.assertEqual(stands.command("PING"), "PONG")
+        listener = {**self.spillway.config["listener"][0], "proxy_protocol": "v1"}
+        self.write_file(listener=[listener])
+        self.assertEqual(self.post()[1]["new_connections"], ["listener[0].proxy_protocol"])
+        self.assertEqual(stands.command("PING"), "PONG")
+        wire = self.wire()
+        wire.send(b"PROXY TCP4 10.1.2.3 10.0.0.2 52110 6380\r\n")
+        self.assertEqual(wire.command("PING"), "PONG")
+        self.assertIn("10.1.2.3:52110", [row["address"] for row in self.spillway.api("clients")["clients"]])
+
     def test_a_bad_file_changes_nothing_and_all_of_it_is_told(self):
         before = self.spillway.api("config")
         self.write_text('workers = 2\n[guard]\nmode = "observ"\nshed_at = 7\n')
