@@ -24,15 +24,6 @@ boost::json::array texts(const std::vector<std::string>& items) {
     return array;
 }
 
-// "guard.mode, guard.shed_at", or "nothing".
-std::string listed(const std::vector<std::string>& paths) {
-    std::string text;
-    for (const std::string& path : paths) {
-        text += (text.empty() ? "" : ", ") + path;
-    }
-    return text.empty() ? "nothing" : text;
-}
-
 }  // namespace
 
 admin::ActionResult ControlPlane::reload() {
@@ -55,32 +46,32 @@ admin::ActionResult ControlPlane::reload() {
     // First, so that the record below is told by the level that holds from now on.
     apply(std::move(plan.next));
     ++reloads_applied_;
-    logger_.write(log::ConfigReloaded{
+    const log::ConfigReloaded record{
         .file = loaded_.file,
-        .live = plan.live,
-        .new_connections = plan.new_connections,
-        .restart = plan.restart,
-    });
+        .live = std::move(plan.live),
+        .new_connections = std::move(plan.new_connections),
+        .restart = std::move(plan.restart),
+    };
+    logger_.write(record);
     return {
         admin::ActionStatus::done,
-        "changed live: " + listed(plan.live) + "; for new connections: " +
-            listed(plan.new_connections) + "; at the next restart: " + listed(plan.restart),
-        {{"live", texts(plan.live)},
-         {"new_connections", texts(plan.new_connections)},
-         {"restart", texts(plan.restart)}}};
+        log::line_of(record).message,
+        {{"live", texts(record.live)},
+         {"new_connections", texts(record.new_connections)},
+         {"restart", texts(record.restart)}}};
 }
 
 admin::ActionResult ControlPlane::reject(const conf::Problems& problems) {
-    std::vector<std::string> lines;
+    log::ConfigRejected record{.file = loaded_.file, .errors = {}};
     for (const conf::Problem& problem : problems) {
-        lines.push_back(conf::to_string(problem));
+        record.errors.push_back(conf::to_string(problem));
     }
     ++reloads_rejected_;
-    logger_.write(log::ConfigRejected{.file = loaded_.file, .errors = lines});
+    logger_.write(record);
     return {
         admin::ActionStatus::rejected,
-        "nothing was changed: " + lines.front(),
-        {{"problems", texts(lines)}}};
+        log::line_of(record).message,
+        {{"problems", texts(record.errors)}}};
 }
 
 void ControlPlane::apply(conf::Loaded next) {

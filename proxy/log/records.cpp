@@ -4,6 +4,7 @@
 #include "policy/wording.hpp"
 #include "proxy/log/json.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -23,6 +24,20 @@ using policy::RecordKind;
         out.emplace_back(text_json(item));
     }
     return out;
+}
+
+// "a, b (and 3 more)"
+[[nodiscard]] std::string joined(
+    const std::vector<std::string>& items, std::string_view separator, std::size_t told
+) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(items.size(), told); ++i) {
+        text.append(i == 0 ? "" : separator).append(items[i]);
+    }
+    if (items.size() > told) {
+        text += " (and " + count_text(static_cast<std::int64_t>(items.size() - told)) + " more)";
+    }
+    return text;
 }
 
 // "62 MiB of 64 MiB, noeviction"
@@ -251,15 +266,21 @@ Line line_of(const GuardSummary& record) {
 }
 
 Line line_of(const ConfigReloaded& record) {
-    const auto count = [](const std::vector<std::string>& keys) {
-        return count_text(static_cast<std::int64_t>(keys.size()));
+    constexpr std::size_t told = 10;
+    std::string message;
+    const auto tell = [&message](std::string_view when, const std::vector<std::string>& keys) {
+        if (!keys.empty()) {
+            message += message.empty() ? "" : "; ";
+            message.append(when).append(": ").append(joined(keys, ", ", told));
+        }
     };
+    tell("changed live", record.live);
+    tell("for new connections", record.new_connections);
+    tell("only at the next restart", record.restart);
     return {
         .level = Level::info,
         .event = "config_reloaded",
-        .message = record.file + " read: " + count(record.live) + " changed live, " +
-                   count(record.new_connections) + " for new connections, " +
-                   count(record.restart) + " at the next restart",
+        .message = record.file + " read, " + (message.empty() ? "nothing changed" : message),
         .fields = {
             {"file", text_json(record.file)},
             {"live", texts(record.live)},
@@ -268,12 +289,10 @@ Line line_of(const ConfigReloaded& record) {
 }
 
 Line line_of(const ConfigRejected& record) {
+    constexpr std::size_t told = 5;
     std::string message = record.file + " rejected, the old configuration stays";
     if (!record.errors.empty()) {
-        message += ": " + record.errors.front();
-    }
-    if (record.errors.size() > 1) {
-        message += " (and " + std::to_string(record.errors.size() - 1) + " more)";
+        message += ": " + joined(record.errors, "; ", told);
     }
     return {
         .level = Level::error,

@@ -137,14 +137,14 @@ class Reload(ReloadTest):
 
     def test_a_token_holds_from_the_next_request(self):
         admin = self.spillway.config["admin"]
-        self.write_file(admin={**admin, "token": "one"})
+        self.write_file(admin={**admin, "token": "first-secret"})
         self.assertEqual(self.post()[0], 200)
         self.assertEqual(self.post()[0], 401)
-        self.write_file(admin={**admin, "token": "two"})
-        self.assertEqual(self.post({"Authorization": "Bearer one"})[0], 200)
-        self.assertEqual(self.post({"Authorization": "Bearer one"})[0], 401)
-        self.assertEqual(self.post({"Authorization": "Bearer two"})[0], 200)
-        self.assertNotIn("two", self.spillway.output())
+        self.write_file(admin={**admin, "token": "second-secret"})
+        self.assertEqual(self.post({"Authorization": "Bearer first-secret"})[0], 200)
+        self.assertEqual(self.post({"Authorization": "Bearer first-secret"})[0], 401)
+        self.assertEqual(self.post({"Authorization": "Bearer second-secret"})[0], 200)
+        self.assertNotIn("second-secret", self.spillway.output())
 
     def test_new_connections_go_to_a_new_backend(self):
         other = self.enterContext(RedisServer())
@@ -157,6 +157,30 @@ class Reload(ReloadTest):
         self.assertEqual(other.command("GET", "new"), b"1")
         self.assertEqual(old.command("STRLEN", "fill"), 9 * MB + 1)
         self.assertEqual(self.spillway.records("backend_down"), [])
+
+
+class Monitor(unittest.TestCase):
+    def test_authenticates_anew_when_its_password_changed(self):
+        redis = self.enterContext(RedisServer(password="first-secret"))
+        spillway = Spillway(f"redis://127.0.0.1:{redis.port}")
+        secret = spillway.directory / "password"
+        secret.write_text("first-secret\n")
+        spillway.config["monitor"] = {"password_file": str(secret)}
+        self.enterContext(spillway)
+
+        def monitors():
+            return [row["id"] for row in redis.clients() if row["name"] == "spillway-monitor"]
+        before = monitors()
+        self.assertEqual(len(before), 1)
+        redis.command("CONFIG", "SET", "requirepass", "second-secret")
+        secret.write_text("second-secret\n")
+        status, body, _ = spillway.request("POST", "/api/v1/reload")
+        self.assertEqual((status, json.loads(body)["live"]), (200, ["monitor.password_file"]))
+        until("a monitor that has connected anew", lambda: monitors() and monitors() != before)
+        self.assertEqual(spillway.records("backend_down"), [])
+        self.assertNotIn("second-secret", spillway.output())
+        spillway.request("POST", "/api/v1/reload")  # the same again: it keeps its connection
+        self.assertEqual(len(monitors()), 1)
 
 
 class FlagsWin(ReloadTest):

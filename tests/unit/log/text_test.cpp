@@ -71,13 +71,27 @@ TEST(Text, OneAlignedLineAnEvent) {
     );
     EXPECT_EQ(
         text(ConfigReloaded{"s.toml", {"guard.mode", "log.level"}, {}, {"workers"}}),
-        "INFO  config_reloaded  s.toml read: 2 changed live, 0 for new connections, 1 at the next "
-        "restart"
+        "INFO  config_reloaded  s.toml read, changed live: guard.mode, log.level; only at the next "
+        "restart: workers"
+    );
+    EXPECT_EQ(
+        text(ConfigReloaded{"s.toml", {}, {"backend.url"}, {}}),
+        "INFO  config_reloaded  s.toml read, for new connections: backend.url"
+    );
+    EXPECT_EQ(
+        text(ConfigReloaded{"s.toml", {}, {}, {}}),
+        "INFO  config_reloaded  s.toml read, nothing changed"
+    );
+    const std::vector<std::string> six(6, "e");
+    EXPECT_EQ(
+        text(ConfigRejected{"s.toml", six}),
+        "ERROR config_rejected  s.toml rejected, the old configuration stays: e; e; e; e; e (and 1 "
+        "more)"
     );
     EXPECT_EQ(
         text(ConfigRejected{"s.toml", {"s.toml:3:1: unknown key", "s.toml:4:1: bad size"}}),
         "ERROR config_rejected  s.toml rejected, the old configuration stays: s.toml:3:1: unknown "
-        "key (and 1 more)"
+        "key; s.toml:4:1: bad size"
     );
     EXPECT_EQ(
         text(Stopping{"SIGTERM", 3}),
