@@ -158,6 +158,7 @@ class Show:
              "10 MB do not fit: refused, with the cause"),
             (f"{client} get product:7", "a read is never refused"),
             (f"{client} flushall", "makes room: now the first one works"),
+            (f"http://127.0.0.1:{spillway.admin_port}", "the dashboard, in a browser"),
             (f"{admin}/api/v1/status", "how things stand"),
             (f"{admin}/api/v1/incidents", "the whole story of this burst"),
             (f"{admin}/metrics", "for Prometheus"),
