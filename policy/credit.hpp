@@ -82,6 +82,13 @@ class CreditPool {
     [[nodiscard]] std::int64_t outdated_at() const noexcept {
         return outdated_at_.load(std::memory_order_relaxed);
     }
+    // False within a second of the last that was noted.
+    [[nodiscard]] bool note_flush(std::int64_t now) noexcept {
+        constexpr std::int64_t interval = 1'000'000'000;
+        std::int64_t last = flushed_at_.load(std::memory_order_relaxed);
+        return now - last >= interval &&
+               flushed_at_.compare_exchange_strong(last, now, std::memory_order_relaxed);
+    }
     // How many connections of all shards wait for credit. Answers the new count.
     std::int64_t change_waiters(std::int64_t by) noexcept {
         return waiters_.fetch_add(by, std::memory_order_relaxed) + by;
@@ -98,6 +105,7 @@ class CreditPool {
     std::atomic<std::int64_t> granted_{Grant::unlimited};
     std::atomic<std::int64_t> waiters_{0};
     std::atomic<std::int64_t> outdated_at_{-1};
+    std::atomic<std::int64_t> flushed_at_{-1'000'000'000};
     // The control side's own.
     std::int64_t room_at_freeze_ = 0;
     bool frozen_ = false;

@@ -103,8 +103,11 @@ constexpr double rather_full = .9;
     const auto& left = f.in.state.time_to_ceiling_s;
     const bool soon = left && *left < 60;
     const bool growing = left && *left < 600;
+    // Without a baseline it may have refused at any time; with one, what is long past does not
+    // count.
+    const bool refuses = f.in.ooms_before ? ooms_rise(f) : f.sample().oom_errors > 0;
     return soon || f.fullness() >= nearly_full ||
-           (f.fullness() >= rather_full && (growing || f.sample().oom_errors > 0));
+           (f.fullness() >= rather_full && (growing || refuses));
 }
 
 [[nodiscard]] Health health_of(const Figures& f) noexcept {
@@ -112,11 +115,11 @@ constexpr double rather_full = .9;
         return Health::oom;
     }
     const MemorySample& s = f.sample();
+    if (ooms_rise(f)) {  // whatever INFO shows of a limit
+        return Health::oom;
+    }
     if (!f.limited || s.used_memory < 0 || !s.primary) {  // replicas ignore the limit
         return Health::healthy;
-    }
-    if (f.in.ooms_before && s.oom_errors > *f.in.ooms_before) {
-        return Health::oom;
     }
     const bool others_hold_it = f.share(f.clients + f.replication + f.scripts + f.non_data) > .5;
     switch (s.family) {

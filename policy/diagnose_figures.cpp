@@ -175,6 +175,10 @@ void take_from_data(Figures& f, const KeySummary& keys) noexcept {
 
 }  // namespace
 
+bool ooms_rise(const Figures& f) noexcept {
+    return f.in.ooms_before && f.sample().oom_errors > *f.in.ooms_before;
+}
+
 Figures figures_of(const Evidence& evidence) noexcept {
     Figures f{.in = evidence};
     const MemoryState& state = evidence.state;
@@ -192,7 +196,8 @@ Figures figures_of(const Evidence& evidence) noexcept {
     }
     weigh_write(f);
     look_back(f);
-    if (evidence.sample != nullptr && !evidence.sample->biggest.empty()) {
+    if (evidence.sample != nullptr && !evidence.sample->biggest.empty() &&
+        still_holds(*evidence.sample, state.sample)) {
         f.biggest = &evidence.sample->biggest.front();
         const double held = bytes(f.biggest->bytes);
         const double dataset = bytes(state.sample.used_memory_dataset) - f.write_held;

@@ -62,6 +62,9 @@ struct Figures {
     [[nodiscard]] double fullness() const noexcept { return limited ? counted / ceiling : 0; }
 };
 
+// The server has refused commands for memory since the baseline that the evidence has.
+[[nodiscard]] bool ooms_rise(const Figures& f) noexcept;
+
 [[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
 
 // "redis 7.0.15" as numbers; zeros when it does not say.

@@ -73,7 +73,7 @@ template <std::size_t Count>
         return 0;
     }
     const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over) / f.ceiling;
-    return curve(over, std::array<Step, 3>{{{.03, 0}, {.08, .9}, {.12, .96}}});
+    return curve(over, std::array<Step, 3>{{{.03, 0}, {.05, .9}, {.07, .96}}});
 }
 
 // Keys with a TTL have been there, as we saw or as evictions prove: under volatile-* only such keys
@@ -174,9 +174,10 @@ double lazyfree_pending(const Figures& f) noexcept {
         f.in.state.sample.family == EvictionFamily::all_keys) {
         return 0;
     }
+    const bool falls = f.fallen > .01 * f.ceiling;
     const double base =
-        relief_is_near(f) ? .6 : .3;  // a busy UNLINK leaves some pending at all times
-    const double falling = f.fallen > .01 * f.ceiling ? .25 : 0;
+        relief_is_near(f) || falls ? .6 : .3;  // a busy UNLINK leaves some pending at all times
+    const double falling = falls ? .25 : 0;
     return base + falling + (f.lazyfree_pending >= 1000 ? .1 : 0);
 }
 
@@ -237,6 +238,13 @@ double eviction_too_slow(const Figures& f) noexcept {
 double provider_limit(const Figures& f) noexcept {
     if (form_is(f, OomForm::provider)) {
         return .97;
+    }
+    if (f.event() == nullptr && ooms_rise(f)) {  // seen from outside: doctor
+        return f.limited
+                   ? curve(
+                         f.room / f.ceiling, std::array<Step, 3>{{{.02, 0}, {.05, .6}, {.2, .75}}}
+                     )
+                   : .8;
     }
     if (!f.reply || f.event()->form == OomForm::script_denied) {
         return 0;

@@ -94,11 +94,19 @@ class Guard {
         cells_.grown.store(grown_, std::memory_order_release);
     }
 
-    // Memory or its limit was changed at once, by FLUSHALL or CONFIG SET: what was known before
-    // holds nobody back any more, in no shard.
+    // The limit was changed, by CONFIG SET: what was known before holds nobody back any more, in no
+    // shard.
     void forget_sample(Nanos now) noexcept {
         pool_.outdate(now);
         sample_wished_ = true;
+    }
+
+    // The same after FLUSHALL or FLUSHDB, but once a second at most: who flushes a small database
+    // over and over does not switch the guard off.
+    void forget_data(Nanos now) noexcept {
+        if (pool_.note_flush(now)) {
+            forget_sample(now);
+        }
     }
 
     [[nodiscard]] Mode mode() const noexcept { return settings_->mode; }

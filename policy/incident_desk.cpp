@@ -295,8 +295,10 @@ void IncidentDesk::on_keys(const KeySummary& keys, const MemoryState& state, Mom
     }
 }
 
-const KeySummary* IncidentDesk::keys_sample(Nanos now) const noexcept {
-    return sampled_keys_ && now - sampled_keys_at_ < keys_last ? &*sampled_keys_ : nullptr;
+const KeySummary* IncidentDesk::keys_sample(const MemorySample& server, Nanos now) const noexcept {
+    const bool holds =
+        sampled_keys_ && now - sampled_keys_at_ < keys_last && still_holds(*sampled_keys_, server);
+    return holds ? &*sampled_keys_ : nullptr;
 }
 
 void IncidentDesk::change_cause(const Diagnosis& diagnosis) {
@@ -345,7 +347,7 @@ Evidence IncidentDesk::evidence(
         .growth = growth,
         .keys = keys_,
         .now = now.at,
-        .sample = keys_sample(now.at)};
+        .sample = keys_sample(state.sample, now.at)};
 }
 
 Report IncidentDesk::report(

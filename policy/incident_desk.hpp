@@ -62,7 +62,8 @@ class IncidentDesk {
     void on_keys(const KeySummary& keys, const MemoryState& state, Moment now);
 
     // The newest that is not too old; null when there is none.
-    [[nodiscard]] const KeySummary* keys_sample(Nanos now) const noexcept;
+    [[nodiscard]] const KeySummary* keys_sample(const MemorySample& server, Nanos now)
+        const noexcept;
 
     // Each new sample, in incidents and out of them.
     void on_sample(const MemoryState& state, Moment now);

@@ -180,6 +180,17 @@ KeyType key_type(std::string_view name) noexcept {
     return KeyType::other;
 }
 
+bool still_holds(const KeySummary& summary, const MemorySample& server) noexcept {
+    constexpr std::int64_t few_keys = 100;
+    constexpr std::int64_t few_bytes = 256 * 1024;
+    const auto alike = [](std::int64_t then, std::int64_t now, std::int64_t few) {
+        return std::max(then, now) - std::min(then, now) <= std::max(few, std::max(then, now) / 10);
+    };
+    const bool same_data = summary.dataset_bytes < 0 || server.used_memory_dataset < 0 ||
+                           alike(summary.dataset_bytes, server.used_memory_dataset, few_bytes);
+    return same_data && alike(summary.keys, server.keys, few_keys);
+}
+
 KeySummary summarize(
     std::span<const SampledKey> sampled,
     std::span<const SampledKey> found,

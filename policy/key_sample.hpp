@@ -60,6 +60,7 @@ struct KeySummary {
 
     std::int64_t keys = 0;            // in the databases that were looked at
     std::int64_t sampled = 0;         // distinct keys measured
+    std::int64_t dataset_bytes = -1;  // used_memory_dataset when it was taken; -1 = not known
     bool complete = false;            // every key was measured
     std::int64_t collections = 0;     // of those measured, keys that are no strings
     double searched = 0;              // share of the keys looked through for large ones
@@ -73,6 +74,10 @@ struct KeySummary {
 
     [[nodiscard]] bool known() const noexcept { return sampled > 0; }
 };
+
+// The server still holds what was sampled, give or take a tenth; not after a flush, a burst, or
+// where most keys are in databases that were not looked at.
+[[nodiscard]] bool still_holds(const KeySummary& summary, const MemorySample& server) noexcept;
 
 // `sampled` was drawn at random from `keys` keys; `found` was looked for because it may be large,
 // and stands for itself only. `data_bytes` is what INFO says that data takes. A key may be in both.

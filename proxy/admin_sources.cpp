@@ -171,7 +171,7 @@ boost::json::value ControlPlane::clients_json() const {
                 break;
             }
             rows.push_back(boost::json::object{
-                {"address", row.address},
+                {"address", log::text_json(row.address)},
                 {"name", log::text_json(row.name)},
                 {"user", log::text_json(row.user)},
                 {"library", log::text_json(row.library)},
@@ -185,6 +185,7 @@ boost::json::value ControlPlane::clients_json() const {
 
 boost::json::value ControlPlane::diagnosis_json() const {
     const std::vector<policy::GrowthRow> growth = growth_rows(5);
+    const policy::Nanos now = net::monotonic_now();
     const policy::Evidence evidence{
         .state = state_,
         .event = nullptr,
@@ -192,8 +193,8 @@ boost::json::value ControlPlane::diagnosis_json() const {
         .facts = desk_.history().facts(),
         .growth = growth,
         .keys = key_display_,
-        .now = net::monotonic_now(),
-        .sample = desk_.keys_sample(net::monotonic_now()),
+        .now = now,
+        .sample = desk_.keys_sample(state_.sample, now),
     };
     log::DoctorReport report;
     report.target = backend_name_;
@@ -202,6 +203,12 @@ boost::json::value ControlPlane::diagnosis_json() const {
     report.diagnosis = policy::diagnose(evidence);
     if (evidence.sample != nullptr) {
         report.sampled = log::sample_json(*evidence.sample, key_display_);
+    }
+    if (!state_.sampled || !backend_up_) {
+        report.unavailable.emplace_back(
+            state_.sampled ? "INFO: the backend is down, this is what it last said"
+                           : "INFO: the backend has not answered yet"
+        );
     }
     if (!loaded_.config.diagnosis.sample) {
         report.unavailable.emplace_back("keys: [diagnosis] sample is off");

@@ -2,6 +2,7 @@
 // thread.
 #include "proxy/control_plane.hpp"
 
+#include "proxy/log/encode.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/resolver.hpp"
 #include "proxy/settings.hpp"
@@ -397,7 +398,7 @@ void ControlPlane::log_opaque(const core::OpaqueNote& note) {
         metrics::opaque_reason_names[static_cast<std::size_t>(note.reason)];
     const bool asked_for = note.reason == metrics::OpaqueReason::monitor ||
                            note.reason == metrics::OpaqueReason::replication;
-    boost::json::object fields{{"reason", reason}, {"client", note.address}};
+    boost::json::object fields{{"reason", reason}, {"client", log::text_json(note.address)}};
     if (!note.client_name.empty()) {
         fields["name"] = note.client_name;
     }

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr auto time_max = 60s;
 constexpr policy::Nanos sample_interval = 60 * policy::second;
+constexpr policy::Nanos again_interval = 5 * policy::second;  // when the data is another
 constexpr policy::Nanos first_look_wait = 100 * policy::millisecond;
 // A pipeline of 64 keys costs about a millisecond as we measure it, from sending to the last
 // answer: at 5 ms a second this takes two seconds, and its shares are right to a few percent.
@@ -27,7 +28,11 @@ constexpr std::int32_t databases_max = 16;
 // still being written is among them.
 void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {
     const policy::Nanos now = net::monotonic_now();
-    const bool lately = keys_asked_at_ != 0 && now - keys_asked_at_ < sample_interval;
+    const policy::Nanos since = now - keys_asked_at_;
+    const bool lately =
+        keys_asked_at_ != 0 &&
+        (since < again_interval ||
+         (since < sample_interval && desk_.keys_sample(state_.sample, now) != nullptr));
     const auto budget = loaded_.config.diagnosis.sample_budget;
     if (!loaded_.config.diagnosis.sample || budget.count() == 0 || lately || !state_.sampled ||
         !backend_up_ || stopping_) {

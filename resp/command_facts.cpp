@@ -67,7 +67,7 @@ constexpr CommandFacts frees(KeyRange keys = {}) {
     return {.growth = freeing, .write = true, .keys = keys};
 }
 constexpr CommandFacts frees_all() {
-    return {.growth = freeing, .write = true, .effect = memory};
+    return {.growth = freeing, .write = true, .effect = flush};
 }
 constexpr CommandFacts frees_no_data() {
     return {.growth = freeing};
@@ -302,7 +302,7 @@ constexpr auto rows = std::to_array<Row>({
     {"command|info command|list", plain()},
     {"commandlog commandlog|get commandlog|help commandlog|len commandlog|reset", plain()},
     {"config config|get config|help config|resetstat config|rewrite", plain()},
-    {"config|set", connection(memory)},
+    {"config|set", connection(limit)},
     {"latency latency|doctor latency|graph latency|help latency|histogram", plain()},
     {"latency|history latency|latest latency|reset", plain()},
     {"memory memory|doctor memory|help memory|malloc-stats memory|purge memory|stats", plain()},

@@ -68,7 +68,8 @@ enum class Effect : std::uint8_t {
     quit,
     client_setname,
     client_setinfo,
-    memory,    // what is known of the server's memory no longer holds: CONFIG SET, FLUSHALL
+    limit,     // what is known of the server's limit may no longer hold: CONFIG SET
+    flush,     // nor what is known of its data: FLUSHALL, FLUSHDB
     one_shot,  // binds to the next command the server sees: ASKING, CLIENT CACHING
 };
 

@@ -38,16 +38,15 @@ ConnectionState::Change ConnectionState::read_hello(const resp::CommandReader& h
     return change;
 }
 
-// CONFIG SET of what has nothing to do with the limit; a FLUSHALL has no third argument.
-bool ConnectionState::sets_other_than_memory(const resp::CommandReader& head) {
+bool ConnectionState::sets_limit(const resp::CommandReader& head) {
     constexpr std::string_view limits = "MAXMEMORY";  // -policy and the like too
     const std::uint32_t end = std::min(head.argument_count(), settings_looked_at_max);
     for (std::uint32_t i = 2; i < end; i += 2) {
         if (resp::is_word(head.argument(i).substr(0, limits.size()), limits)) {
-            return false;
+            return true;
         }
     }
-    return end > 2;
+    return false;
 }
 
 bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& head) {
@@ -72,10 +71,12 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
                 end_multi();
             }
             return false;
-        case resp::Effect::memory:
-            if (sets_other_than_memory(head)) {
+        case resp::Effect::limit:
+            if (!sets_limit(head)) {
                 return false;
             }
+            break;
+        case resp::Effect::flush:
             break;
         case resp::Effect::reset:
             end_multi();
@@ -145,9 +146,27 @@ void ConnectionState::settle_effect(bool succeeded) {
     if (changes_->empty()) {
         changes_.reset();
     }
-    if (!succeeded) {
+    if (succeeded) {
+        apply(std::move(change));
+    }
+}
+
+void ConnectionState::settle_unanswered() {
+    if (!changes_ || changes_->empty()) {
         return;
     }
+    Change change = std::move(changes_->back());
+    changes_->pop_back();
+    if (changes_->empty()) {
+        changes_.reset();
+    }
+    change.user.clear();
+    if (change.effect != resp::Effect::auth) {
+        apply(std::move(change));
+    }
+}
+
+void ConnectionState::apply(Change&& change) {
     switch (change.effect) {
         case resp::Effect::auth:
             user_ = std::move(change.user);

@@ -56,6 +56,9 @@ class ConnectionState {
 
     // The reply side: the oldest change that awaits its reply takes place, or does not.
     void settle_effect(bool succeeded);
+    // The newest change gets no reply: it is taken to have succeeded, but for a user, whom nobody
+    // has seen granted.
+    void settle_unanswered();
 
   private:
     static constexpr std::uint32_t settings_looked_at_max = 64;
@@ -66,7 +69,9 @@ class ConnectionState {
         std::int32_t db = 0;
     };
     [[nodiscard]] static Change read_hello(const resp::CommandReader& head);
-    [[nodiscard]] static bool sets_other_than_memory(const resp::CommandReader& head);
+    // CONFIG SET of what has to do with the limit.
+    [[nodiscard]] static bool sets_limit(const resp::CommandReader& head);
+    void apply(Change&& change);
     void end_multi() noexcept;
 
     std::string name_;

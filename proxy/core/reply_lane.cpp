@@ -340,8 +340,11 @@ void ReplyLane::end_command(LedgerRun& run) {
             resp3_ = reader_.type() == '%';
         }
         shared_.resp3_confirmed = resp3_;
-        if (!failed && run.effect == resp::Effect::memory) {
+        if (!failed && run.effect == resp::Effect::limit) {
             shared_.context.guard.forget_sample(shared_.context.now);
+        }
+        if (!failed && run.effect == resp::Effect::flush) {
+            shared_.context.guard.forget_data(shared_.context.now);
         }
         if (!failed && run.effect == resp::Effect::reset) {
             subscriptions_ = {};

@@ -3,14 +3,17 @@
 
 #include "proxy/doctor/examination.hpp"
 #include "proxy/doctor/report.hpp"
+#include "proxy/log/encode.hpp"
 #include "proxy/log/json.hpp"
 #include "proxy/log/sample_json.hpp"
 #include "proxy/net/clock.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -92,6 +95,17 @@ constexpr unsigned plain_width = 100;
     return log::to_line(log::doctor_json(report)) + "\n";
 }
 
+// A problem may quote the server: line by line, nothing that a terminal would obey.
+std::string shown(std::string_view problem) {
+    std::string text;
+    while (!problem.empty()) {
+        const std::string_view line = problem.substr(0, problem.find('\n'));
+        text += (text.empty() ? "" : "\n") + log::terminal_text(line);
+        problem.remove_prefix(std::min(line.size() + 1, problem.size()));
+    }
+    return text;
+}
+
 // One line on the terminal, written over again and again; nothing elsewhere.
 class ProgressLine {
   public:
@@ -156,7 +170,7 @@ class Doctor {
                           << std::flush;
             } else {
                 status_ = exit_failure;
-                std::cerr << "spillway: " << problem << '\n';
+                std::cerr << "spillway: " << shown(problem) << '\n';
             }
             if (settings_.watch) {
                 asio::steady_timer timer(context_, watch_pause);

@@ -5,6 +5,7 @@
 #include "policy/diagnose_figures.hpp"
 #include "policy/evictable.hpp"
 #include "policy/info.hpp"
+#include "proxy/log/encode.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/key_sampler.hpp"
 #include "proxy/net/resolver.hpp"
@@ -196,7 +197,7 @@ asio::awaitable<std::string> Examination::run(Findings& findings) {
 void Examination::lack(std::string what, std::string_view reason) {
     constexpr std::size_t lacking_max = 16;
     if (unavailable_.size() < lacking_max) {
-        unavailable_.push_back(std::move(what.append(": ").append(reason.substr(0, 160))));
+        unavailable_.push_back(what + ": " + log::terminal_text(reason.substr(0, 160)));
     }
 }
 

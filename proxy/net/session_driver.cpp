@@ -435,11 +435,15 @@ void SessionDriver::read_backend_once() {
 
 // What has been read of the client first, then more of it.
 void SessionDriver::go_on_with_requests() {
-    if (!stash_.empty() && !session_.held()) {
+    if (session_.held()) {
+        shard_.list_held(*this);
+        return;
+    }
+    if (!stash_.empty()) {
         (void)resume();
         return;
     }
-    if (client_.ended && !session_.held()) {
+    if (client_.ended) {
         return client_ended();
     }
     if (client_.readable) {

@@ -326,6 +326,22 @@ std::string times(int count, const std::string& text) {
     return all;
 }
 
+TEST(Session, NobodyIsAUserWhoseAuthWasNotSeenGranted) {
+    Dialogue skipped;
+    skipped.client(command("CLIENT REPLY SKIP") + command("AUTH admin wrong"));
+    EXPECT_EQ(skipped.user(), "default");
+    Dialogue before;  // the suppressed SELECT must not take the place of the AUTH before it
+    before.client(
+        command("AUTH admin wrong") + command("CLIENT REPLY SKIP") + command("SELECT 3") +
+        command("GET k")
+    );
+    before.backend("-WRONGPASS no\r\n$-1\r\n");
+    EXPECT_EQ(before.user(), "default");
+    before.client(command("AUTH admin right"));
+    before.backend("+OK\r\n");
+    EXPECT_EQ(before.user(), "admin");
+}
+
 TEST(Session, AChangedLimitVoidsTheSamplesBeforeItsReply) {
     for (const auto& [request, reply, voids] :
          std::vector<std::tuple<const char*, const char*, bool>>{

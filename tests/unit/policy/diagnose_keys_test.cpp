@@ -10,7 +10,7 @@ using namespace testing;
 // noeviction_full holds 30 MB of data.
 KeySummary with_big_key(KeyType type, std::int64_t bytes) {
     KeySummary keys;
-    keys.keys = 3000;
+    keys.keys = 29'684;  // as noeviction_full
     keys.sampled = 500;
     keys.bytes = {29e6, 30e6, 31e6};
     SampledKey big{.key = "sessions:4711", .type = type, .bytes = bytes, .length = 300'000};
@@ -67,6 +67,18 @@ TEST(DiagnoseKeys, ListsAndStreamsAreNeverToBeEvicted) {
         EXPECT_EQ(says(d.advice, "maxmemory-policy allkeys"), type == KeyType::hash) << all_of(d);
         EXPECT_EQ(says(d.advice, "do not turn on allkeys"), type != KeyType::hash) << all_of(d);
     }
+}
+
+TEST(DiagnoseKeys, ASampleOfOtherDataSaysNothing) {
+    const Scene scene({}, sample_of("noeviction_full"));
+    KeySummary keys = with_big_key(KeyType::hash, 20'000'000);
+    keys.dataset_bytes = scene.state.sample.used_memory_dataset;
+    EXPECT_EQ(look(scene, keys).cause, Cause::big_key);
+    keys.dataset_bytes /= 2;  // a burst has come since
+    EXPECT_EQ(look(scene, keys).cause, Cause::noeviction_at_ceiling);
+    keys.dataset_bytes = -1;
+    keys.keys = 20'000;  // the others are in databases that were not looked at
+    EXPECT_EQ(look(scene, keys).cause, Cause::noeviction_at_ceiling);
 }
 
 TEST(DiagnoseKeys, WhatNoSampleExplainsIsSaid) {
@@ -143,6 +155,13 @@ TEST(DiagnoseKeys, FullAndStandingStillIsNoAlarm) {
 
     at.oom_errors = 3;
     EXPECT_EQ(Scene({}, at).look().health, Health::at_risk) << "it has refused writes";
+
+    {
+        const Scene once({}, at);
+        Evidence evidence = once.evidence(false);
+        evidence.ooms_before = 3;
+        EXPECT_EQ(diagnose(evidence).health, Health::healthy) << "long ago";
+    }
 
     at.used_memory = at.maxmemory - 20'000;
     EXPECT_EQ(Scene({}, at).look().health, Health::oom)

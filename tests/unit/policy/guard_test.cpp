@@ -139,6 +139,16 @@ TEST_F(GuardTest, WhatASampleSaidBeforeAFlushHoldsNobodyBack) {
     EXPECT_EQ(judge(small, Priority::normal).verdict, Verdict::refuse);
 }
 
+TEST_F(GuardTest, OneFlushASecondCounts) {
+    shut();
+    guard.forget_data(second + millisecond);
+    EXPECT_EQ(pool.outdated_at(), second + millisecond);
+    guard.forget_data(second + 500 * millisecond);
+    EXPECT_EQ(pool.outdated_at(), second + millisecond);
+    guard.forget_data(2 * second + millisecond);
+    EXPECT_EQ(pool.outdated_at(), 2 * second + millisecond);
+}
+
 TEST_F(GuardTest, AWriteLargerThanTheRoomIsRefusedWhoeverSendsIt) {
     sample(GuardState::plenty, true, {.open = 20 * mib, .room = 30 * mib, .reserve = 2 * mib});
     const Cost large{.charge = 31 * mib, .lasting = 15 * mib, .large = true};

@@ -9,7 +9,7 @@ using namespace testing;
 
 KeySummary one_big_hash() {
     KeySummary keys;
-    keys.keys = 3000;
+    keys.keys = 29'684;  // as noeviction_full
     keys.sampled = 500;
     keys.biggest.push_back(
         {.key = "sessions:4711", .type = KeyType::hash, .bytes = 20'000'000, .length = 300'000}
@@ -82,6 +82,7 @@ TEST_F(IncidentKeys, WhereTheCauseStaysItGainsItsNames) {
     (void)desk.tick(moment());
     KeySummary keys;
     keys.keys = keys.sampled = 100;
+    keys.keys = state.sample.keys;
     keys.complete = true;
     keys.collections = 1;
     KeyGroup carts;
@@ -95,9 +96,9 @@ TEST_F(IncidentKeys, WhereTheCauseStaysItGainsItsNames) {
 
 TEST_F(IncidentKeys, AnOldSampleSaysNothing) {
     desk.on_keys(one_big_hash(), state, moment());
-    EXPECT_NE(desk.keys_sample(now), nullptr);
+    EXPECT_NE(desk.keys_sample(state.sample, now), nullptr);
     now += 301 * second;
-    EXPECT_EQ(desk.keys_sample(now), nullptr);
+    EXPECT_EQ(desk.keys_sample(state.sample, now), nullptr);
     sample();
     refuse();
     EXPECT_EQ(desk.tick(moment()).at(1).report.diagnosis.cause, Cause::noeviction_at_ceiling);

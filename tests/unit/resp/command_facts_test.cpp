@@ -248,9 +248,9 @@ TEST(CommandFacts, TellWhichCommandsChangeTheConnection) {
         {"quit", Effect::quit},
         {"client|setname", Effect::client_setname},
         {"client|setinfo", Effect::client_setinfo},
-        {"config|set", Effect::memory},
-        {"flushall", Effect::memory},
-        {"flushdb", Effect::memory},
+        {"config|set", Effect::limit},
+        {"flushall", Effect::flush},
+        {"flushdb", Effect::flush},
         {"asking", Effect::one_shot},
         {"client|caching", Effect::one_shot},
     };
