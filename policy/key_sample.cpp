@@ -188,7 +188,18 @@ bool still_holds(const KeySummary& summary, const MemorySample& server) noexcept
     };
     const bool same_data = summary.dataset_bytes < 0 || server.used_memory_dataset < 0 ||
                            alike(summary.dataset_bytes, server.used_memory_dataset, few_bytes);
-    return same_data && alike(summary.keys, server.keys, few_keys);
+    return same_data &&
+           (summary.server_keys < 0 || alike(summary.server_keys, server.keys, few_keys));
+}
+
+void date(KeySummary& summary, const MemorySample& server) noexcept {
+    const bool all_databases = 10 * summary.keys >= 9 * server.keys;
+    if (!still_holds(summary, server) || !all_databases) {
+        summary.complete = false;
+        summary.searched = summary.unexplained = 0;
+    }
+    summary.server_keys = server.keys;
+    summary.dataset_bytes = server.used_memory_dataset;
 }
 
 KeySummary summarize(

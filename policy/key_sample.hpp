@@ -60,7 +60,8 @@ struct KeySummary {
 
     std::int64_t keys = 0;            // in the databases that were looked at
     std::int64_t sampled = 0;         // distinct keys measured
-    std::int64_t dataset_bytes = -1;  // used_memory_dataset when it was taken; -1 = not known
+    std::int64_t server_keys = -1;    // in all databases, when it was taken; -1 = not known
+    std::int64_t dataset_bytes = -1;  // used_memory_dataset then; -1 = not known
     bool complete = false;            // every key was measured
     std::int64_t collections = 0;     // of those measured, keys that are no strings
     double searched = 0;              // share of the keys looked through for large ones
@@ -75,9 +76,12 @@ struct KeySummary {
     [[nodiscard]] bool known() const noexcept { return sampled > 0; }
 };
 
-// The server still holds what was sampled, give or take a tenth; not after a flush, a burst, or
-// where most keys are in databases that were not looked at.
+// The server still holds what was sampled, give or take a tenth; not after a flush or a burst.
 [[nodiscard]] bool still_holds(const KeySummary& summary, const MemorySample& server) noexcept;
+
+// A sample that is news while `server` is the newest of INFO. What came or went while it was being
+// taken is not in it: then it names keys, and says nothing of what is not among them.
+void date(KeySummary& summary, const MemorySample& server) noexcept;
 
 // `sampled` was drawn at random from `keys` keys; `found` was looked for because it may be large,
 // and stands for itself only. `data_bytes` is what INFO says that data takes. A key may be in both.

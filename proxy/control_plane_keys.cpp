@@ -73,7 +73,9 @@ void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {
 
 void ControlPlane::on_keys(const policy::KeySummary& keys, bool over, std::string problem) {
     keys_problem_ = over ? std::move(problem) : "the sample is still being taken";
-    desk_.on_keys(keys, state_, moment());
+    policy::KeySummary dated = keys;
+    policy::date(dated, state_.sample);
+    desk_.on_keys(dated, state_, moment());
     run_desk();
 }
 

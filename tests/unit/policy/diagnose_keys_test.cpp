@@ -77,8 +77,27 @@ TEST(DiagnoseKeys, ASampleOfOtherDataSaysNothing) {
     keys.dataset_bytes /= 2;  // a burst has come since
     EXPECT_EQ(look(scene, keys).cause, Cause::noeviction_at_ceiling);
     keys.dataset_bytes = -1;
-    keys.keys = 20'000;  // the others are in databases that were not looked at
+    keys.server_keys = 20'000;  // the others came since
     EXPECT_EQ(look(scene, keys).cause, Cause::noeviction_at_ceiling);
+}
+
+TEST(DiagnoseKeys, WhatCameWhileASampleWasTakenIsNotInIt) {
+    MemorySample server = sample_of("noeviction_full");
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    keys.complete = true;
+    keys.server_keys = keys.keys;
+    keys.dataset_bytes = server.used_memory_dataset;
+    date(keys, server);
+    EXPECT_TRUE(keys.complete);
+    server.keys *= 2;
+    date(keys, server);
+    EXPECT_FALSE(keys.complete);
+    EXPECT_TRUE(still_holds(keys, server)) << "it is dated by the newest figures";
+
+    KeySummary some = with_big_key(KeyType::string, 200);
+    some.complete = true;
+    date(some, server);
+    EXPECT_FALSE(some.complete) << "half of the keys are in databases that were not looked at";
 }
 
 TEST(DiagnoseKeys, WhatNoSampleExplainsIsSaid) {
