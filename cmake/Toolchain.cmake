@@ -85,8 +85,10 @@ endif()
 find_program(SPILLWAY_CCACHE NAMES ccache)
 mark_as_advanced(SPILLWAY_CCACHE)
 if(SPILLWAY_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    # The sloppiness is what ccache's manual asks for where precompiled headers are used.
-    set(launcher "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${SPILLWAY_CCACHE}")
+    # The sloppiness is what ccache's manual asks for where precompiled headers are used; without folders in the keys,
+    # a clean clone finds what another has built.
+    set(launcher "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+        "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${SPILLWAY_CCACHE}")
     set(CMAKE_CXX_COMPILER_LAUNCHER "${launcher}")
     set(CMAKE_C_COMPILER_LAUNCHER "${launcher}")
 endif()

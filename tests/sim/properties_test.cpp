@@ -1,8 +1,8 @@
 // What must hold of the guard whatever happens: random schedules, by seed, against a model of
 // Redis.
 //
-// One seed: test_sim --gtest_filter='*/17'. Others or more of them:
-// SPILLWAY_SIM_SEEDS=<first>:<count>.
+// Other seeds, or more of them: SPILLWAY_SIM_SEEDS=<first>:<count>; one alone:
+// SPILLWAY_SIM_SEEDS=<seed>.
 #include "tests/sim/world.hpp"
 
 #include <algorithm>
