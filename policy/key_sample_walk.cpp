@@ -445,8 +445,6 @@ KeySummary KeyWalk::summary() const {
             ? 0
             : std::min(1., passed / static_cast<double>(plan_.types.order.size()));
     KeySummary out = summarize(sampled_, found_, keys_, plan_.data_bytes, searched);
-    out.server_keys = plan_.server.keys;
-    out.dataset_bytes = plan_.server.used_memory_dataset;
     date(out, plan_.server);
     for (SampledKey& key : out.biggest) {
         for (const SampledKey& measured : biggest_) {

@@ -97,6 +97,11 @@ constexpr std::size_t slow_entries = 64;
     return static_cast<double>(sample.counted() - std::min(clients, sample.counted()));
 }
 
+// Of a question that failed: the server's error, or what became of the connection.
+[[nodiscard]] std::string_view why_not(const net::ControlConnection::Answer& answer) noexcept {
+    return answer.ok ? answer.reply.text : std::string_view(answer.problem);
+}
+
 }  // namespace
 
 std::vector<policy::HeavyClient> heavy_clients(std::string_view client_list, std::size_t count) {
@@ -279,10 +284,7 @@ asio::awaitable<void> Examination::read_hidden_limit(policy::MemorySample& sampl
         limit_hidden_ = true;
         const auto answer = co_await connection_.ask(limit_question(), answer_timeout);
         if (!answer.ok || answer.reply.is_error()) {
-            lack(
-                "maxmemory and its policy (INFO does not show them, CONFIG GET)",
-                answer.ok ? answer.reply.text : std::string_view(answer.problem)
-            );
+            lack("maxmemory and its policy (INFO does not show them, CONFIG GET)", why_not(answer));
             co_return;
         }
         const auto& elements = answer.reply.elements;
@@ -376,10 +378,7 @@ asio::awaitable<void> Examination::read_clients(Findings& findings) {
     }
     const auto answer = co_await connection_.ask(clients_question(), answer_timeout);
     if (!answer.ok || answer.reply.is_error()) {
-        lack(
-            "single clients (CLIENT LIST)",
-            answer.ok ? answer.reply.text : std::string_view(answer.problem)
-        );
+        lack("single clients (CLIENT LIST)", why_not(answer));
         co_return;
     }
     findings.clients = heavy_clients(answer.reply.text, heavy_clients_max);
