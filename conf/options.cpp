@@ -202,7 +202,7 @@ std::string help_for_run() {
                "Usage:\n"
                "  spillway [OPTIONS]            run the proxy\n"
                "  spillway check [OPTIONS]      validate, and print the effective configuration\n"
-               "  spillway doctor URL [--json]  diagnose a live Redis once, without proxying\n"
+               "  spillway doctor URL           diagnose a live Redis, without proxying\n"
                "\n"
                "Options win over the file; what neither sets has the default in brackets:\n"
            ) +
