@@ -117,6 +117,12 @@ void Meter::forget() {
     trend_count_ = trend_next_ = 0;
 }
 
+void Meter::change_server() {
+    forget();
+    last_ = {};
+    last_run_id_.clear();
+}
+
 Meter::Reading Meter::on_sample(
     const MemorySample& sample,
     const TrafficCounters& at_ask,

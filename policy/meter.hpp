@@ -34,6 +34,8 @@ class Meter {
   public:
     explicit Meter(GuardSettings settings) : settings_(std::move(settings)) {}
     void change(GuardSettings settings) { settings_ = std::move(settings); }
+    // Another server stands behind the proxy now: what is known is known of the former one.
+    void change_server();
 
     struct Reading {
         MemoryState state;

@@ -65,6 +65,7 @@ class ControlPlane {
     void on_commands(std::shared_ptr<const resp::CommandTable> commands);
     void on_ooms(std::vector<policy::OomEvent> events);
     void take(const policy::Meter::Reading& reading);
+    void forget_backend();
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
     void log_bad_header(const std::string& peer, std::string_view problem);

@@ -3,6 +3,7 @@
 #include "conf/reload.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/log/json.hpp"
+#include "proxy/net/clock.hpp"
 #include "proxy/settings.hpp"
 
 #include <algorithm>
@@ -84,10 +85,6 @@ void ControlPlane::apply(conf::Loaded next) {
         desk_.set_keys(key_display_);
     }
     admin_->set_token(config.admin.token);
-    const std::string backend = conf::to_string(config.backend.url.address);
-    if (std::exchange(backend_name_, backend) != backend) {
-        backend_was_reported_ = false;  // the new one's first answer is news
-    }
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
         listeners_[i]->clients_max.store(
             config.listeners.at(i).max_clients, std::memory_order_relaxed
@@ -99,6 +96,20 @@ void ControlPlane::apply(conf::Loaded next) {
     probe_.change(probe_settings());
     guard_settings_ = guard_settings(config);
     publish_settings();
+    const std::string backend = conf::to_string(config.backend.url.address);
+    if (std::exchange(backend_name_, backend) != backend) {
+        forget_backend();
+    }
+}
+
+// Nothing is refused by the figures of a server that new connections no longer go to.
+void ControlPlane::forget_backend() {
+    backend_up_ = backend_was_reported_ = false;  // the new one's first answer is news
+    meter_.change_server();
+    const policy::Meter::Reading reading =
+        meter_.without_sample(net::monotonic_now(), "the backend has changed");
+    pool_.grant(reading.grant);
+    take(reading);
 }
 
 // Each shard takes it over whole, between two commands.

@@ -218,6 +218,9 @@ asio::awaitable<std::string> MemoryProbe::sample_once() {
     if (!answer.ok) {
         co_return answer.problem;
     }
+    if (changed_) {
+        co_return "the address has changed";
+    }
     if (answer.reply.is_error()) {
         if (all_sections_ && answer.reply.text.starts_with("ERR syntax error")) {
             all_sections_ = false;

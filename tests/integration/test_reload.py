@@ -158,6 +158,22 @@ class Reload(ReloadTest):
         self.assertEqual(old.command("STRLEN", "fill"), 9 * MB + 1)
         self.assertEqual(self.spillway.records("backend_down"), [])
 
+    def test_a_new_backend_is_not_judged_by_the_old_ones_memory(self):
+        other = self.enterContext(RedisServer())
+        old = self.wire()
+        self.assert_refused(old.command("SET", "a", 1))
+        self.write_file(backend={"url": other.url})
+        other.child.send_signal(signal.SIGSTOP)  # so that it cannot tell of its memory
+        try:
+            self.assertEqual(self.post()[0], 200)
+            guard = self.spillway.api("status")["guard"]
+            self.assertEqual((guard["state"], guard["reason"]),
+                             ("blind", "the backend has changed"))
+            self.assertEqual(old.command("SET", "a", 1), "OK")
+        finally:
+            other.child.send_signal(signal.SIGCONT)
+        self.spillway.record("backend_up", backend=f"127.0.0.1:{other.port}")
+
 
 class Monitor(unittest.TestCase):
     def test_authenticates_anew_when_its_password_changed(self):

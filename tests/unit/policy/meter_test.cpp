@@ -97,6 +97,17 @@ TEST(Meter, GoesBlindOnlyWhenTheNewestSampleIsStale) {
     EXPECT_EQ(meter.without_sample(4 * second + 1, "late").state.state, GuardState::blind);
 }
 
+TEST(Meter, KnowsNothingOfANewServer) {
+    Meter meter{GuardSettings{}};
+    EXPECT_EQ(read(meter, sample_of(64 * mib, second)).state.state, GuardState::ceiling);
+    meter.change_server();
+    const auto reading = meter.without_sample(second + millisecond, "the backend has changed");
+    EXPECT_EQ(reading.state.state, GuardState::blind);
+    EXPECT_EQ(reading.state.reason, "the backend has changed");
+    EXPECT_FALSE(reading.state.sampled);
+    EXPECT_EQ(reading.grant.open, Grant::unlimited);
+}
+
 TEST(Meter, TellsTheTimeToTheCeilingWhileMemoryGrows) {
     Meter meter{GuardSettings{}};
     Meter::Reading reading;
