@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import ROOT, RedisServer, Spillway, until
+from harness import REDIS, ROOT, RedisServer, Spillway, until
 from wire import encode
 
 HERE = Path(__file__).parent
@@ -52,10 +52,11 @@ def node_modules():
 
 
 class ClientTest(unittest.TestCase):
-    """Runs each program twice on an emptied Redis, directly and through Spillway."""
+    """Runs each program twice on an emptied server, directly and through Spillway."""
+    binary = REDIS
 
     def setUp(self):
-        self.redis = self.enterContext(RedisServer())
+        self.redis = self.enterContext(RedisServer(binary=self.binary))
         self.spillway = self.enterContext(Spillway(self.redis))
 
     def both(self, *argv, stdin=b"", fill=(), **options):
@@ -137,7 +138,7 @@ class RedisCli(ClientTest):
             fill = [("EVAL", "for i = 1, 20000 do redis.call('set', 'k:' .. i, string.rep('v', i % 300)) end", 0)]
             file = Path(folder, "dump.rdb")
             self.both("redis-cli", "-p", "{port}", "--rdb", file, fill=fill)
-            with RedisServer(dir=folder, dbfilename="dump.rdb") as copy:
+            with RedisServer(binary=self.binary, dir=folder, dbfilename="dump.rdb") as copy:
                 until("a copy that is loaded", lambda: copy.command("DBSIZE") == 20000)
                 keys = [f"k:{n}" for n in range(1, 20001)]
                 self.assertEqual(copy.command("MGET", *keys), self.redis.command("MGET", *keys))
