@@ -58,6 +58,11 @@ class ReplyReader {
     [[nodiscard]] bool is_error() const noexcept { return top_type_ == '-' || top_type_ == '!'; }
     // Its type byte; behind an attribute that of the value which is described.
     [[nodiscard]] char type() const noexcept { return top_type_; }
+    // Null, in any of its spellings: EXEC answers so when a watched key has changed.
+    [[nodiscard]] bool is_null() const noexcept {
+        return top_type_ == '_' || (outermost_ && (top_type_ == '*' || top_type_ == '$') &&
+                                    std::string_view(header_.data(), header_size_) == "-1");
+    }
     // The reply is no error itself, but the last element in it was one; no nested_error was told
     // for that.
     [[nodiscard]] bool ended_with_nested_error() const noexcept { return nested_error_last_; }

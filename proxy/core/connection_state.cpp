@@ -6,6 +6,7 @@
 #include "resp/word.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace spillway::core {
 namespace {
@@ -21,6 +22,24 @@ std::string cut(std::string_view text) {
 void ConnectionState::end_multi() noexcept {
     in_multi_ = false;
     queued_charge_ = queued_lasting_ = 0;
+    queued_.clear();
+    queued_.shrink_to_fit();
+}
+
+bool ConnectionState::await(Change&& change) {
+    if (!changes_) {
+        changes_ = std::make_unique<std::deque<Change>>();
+    }
+    changes_->push_back(std::move(change));
+    return true;
+}
+
+// +QUEUED changes nothing yet. Of more changes than anybody makes in one transaction the first
+// count.
+void ConnectionState::queue_change(Change&& change) {
+    if (queued_.size() < queued_changes_max) {
+        queued_.push_back(std::move(change));
+    }
 }
 
 // HELLO [version [AUTH user password] [SETNAME name]]
@@ -65,8 +84,13 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             quitting_ = true;
             return false;
         case resp::Effect::exec:
+            if (head.argument_count() != 1) {
+                return false;  // the server refuses it and stays in MULTI
+            }
+            change.queued = std::exchange(queued_, {});
+            end_multi();
+            return !change.queued.empty() && await(std::move(change));
         case resp::Effect::discard:
-            // With arguments the server refuses it and stays in MULTI.
             if (head.argument_count() == 1) {
                 end_multi();
             }
@@ -84,15 +108,13 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             user_ = "default";   // it never fails, so nobody keeps a user's rights behind it
             break;
         case resp::Effect::auth:
-            if (in_multi_) {
-                return false;  // +QUEUED grants nothing yet
-            }
             change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default";
             break;
         case resp::Effect::hello:
             change = read_hello(head);
             if (in_multi_) {
-                change.user.clear();
+                queue_change(std::move(change));
+                return await({.effect = effect, .user = {}, .name = {}, .db = 0, .queued = {}});
             }
             break;
         case resp::Effect::select:
@@ -107,11 +129,11 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
                 resp::is_word(head.argument(2), "LIB-NAME") ? cut(head.argument(3)) : library_;
             break;
     }
-    if (!changes_) {
-        changes_ = std::make_unique<std::deque<Change>>();
+    if (in_multi_) {
+        queue_change(std::move(change));
+        return false;
     }
-    changes_->push_back(std::move(change));
-    return true;
+    return await(std::move(change));
 }
 
 const std::string& ConnectionState::name_asked_for() const noexcept {
@@ -137,9 +159,10 @@ void ConnectionState::on_client_reply(std::string_view argument) {
     }
 }
 
-void ConnectionState::settle_effect(bool succeeded) {
+ConnectionState::ServerChange ConnectionState::settle_effect(bool succeeded) {
+    ServerChange of_server;
     if (!changes_ || changes_->empty()) {
-        return;
+        return of_server;
     }
     Change change = std::move(changes_->front());
     changes_->pop_front();
@@ -147,27 +170,47 @@ void ConnectionState::settle_effect(bool succeeded) {
         changes_.reset();
     }
     if (succeeded) {
-        apply(std::move(change));
+        apply(std::move(change), of_server);
     }
+    return of_server;
 }
 
-void ConnectionState::settle_unanswered() {
+ConnectionState::ServerChange ConnectionState::settle_unanswered() {
+    ServerChange of_server;
     if (!changes_ || changes_->empty()) {
-        return;
+        return of_server;
     }
     Change change = std::move(changes_->back());
     changes_->pop_back();
     if (changes_->empty()) {
         changes_.reset();
     }
+    std::erase_if(change.queued, [](const Change& queued) {
+        return queued.effect == resp::Effect::auth;
+    });
+    for (Change& queued : change.queued) {
+        queued.user.clear();
+    }
     change.user.clear();
     if (change.effect != resp::Effect::auth) {
-        apply(std::move(change));
+        apply(std::move(change), of_server);
     }
+    return of_server;
 }
 
-void ConnectionState::apply(Change&& change) {
+void ConnectionState::apply(Change&& change, ServerChange& of_server) {
     switch (change.effect) {
+        case resp::Effect::exec:
+            for (Change& queued : change.queued) {
+                apply(std::move(queued), of_server);  // none of them is an EXEC
+            }
+            break;
+        case resp::Effect::limit:
+            of_server.limit = true;
+            break;
+        case resp::Effect::flush:
+            of_server.flushed = true;
+            break;
         case resp::Effect::auth:
             user_ = std::move(change.user);
             break;

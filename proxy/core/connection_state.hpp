@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace spillway::core {
 
@@ -54,11 +55,16 @@ class ConnectionState {
     [[nodiscard]] std::int64_t queued_charge() const noexcept { return queued_charge_; }
     [[nodiscard]] std::int64_t queued_lasting() const noexcept { return queued_lasting_; }
 
+    // What a change means to all connections of the server.
+    struct ServerChange {
+        bool limit = false;    // CONFIG SET of what has to do with it
+        bool flushed = false;  // databases were emptied
+    };
     // The reply side: the oldest change that awaits its reply takes place, or does not.
-    void settle_effect(bool succeeded);
+    ServerChange settle_effect(bool succeeded);
     // The newest change gets no reply: it is taken to have succeeded, but for a user, whom nobody
     // has seen granted.
-    void settle_unanswered();
+    ServerChange settle_unanswered();
 
   private:
     static constexpr std::uint32_t settings_looked_at_max = 64;
@@ -67,11 +73,15 @@ class ConnectionState {
         std::string user;
         std::string name;
         std::int32_t db = 0;
+        std::vector<Change> queued;  // of an EXEC: those that it runs
     };
+    static constexpr std::size_t queued_changes_max = 64;
+    [[nodiscard]] bool await(Change&& change);
+    void queue_change(Change&& change);
     [[nodiscard]] static Change read_hello(const resp::CommandReader& head);
     // CONFIG SET of what has to do with the limit.
     [[nodiscard]] static bool sets_limit(const resp::CommandReader& head);
-    void apply(Change&& change);
+    void apply(Change&& change, ServerChange& of_server);
     void end_multi() noexcept;
 
     std::string name_;
@@ -87,6 +97,7 @@ class ConnectionState {
     std::int64_t queued_charge_ = 0;
     std::int64_t queued_lasting_ = 0;
     std::unique_ptr<std::deque<Change>> changes_;  // only while some await their reply
+    std::vector<Change> queued_;                   // in MULTI, until EXEC
 };
 
 }  // namespace spillway::core

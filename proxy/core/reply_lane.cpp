@@ -68,6 +68,7 @@ std::size_t ReplyLane::take(std::string_view bytes, Output& to_client) {
                 }
                 break;
             case resp::ReplyEvent::nested_error:
+                nested_error_seen_ = true;
                 look_at_error(nested_place());
                 break;
             case resp::ReplyEvent::reply:
@@ -218,6 +219,7 @@ const std::string* ReplyLane::end_reply() {
         return nullptr;
     }
     if (nested_error) {
+        nested_error_seen_ = true;
         look_at_error(nested_place());
     }
     LedgerRun& run = ledger.front();
@@ -340,19 +342,16 @@ void ReplyLane::end_command(LedgerRun& run) {
             resp3_ = reader_.type() == '%';
         }
         shared_.resp3_confirmed = resp3_;
-        if (!failed && run.effect == resp::Effect::limit) {
-            shared_.context.guard.forget_sample(shared_.context.now);
-        }
-        if (!failed && run.effect == resp::Effect::flush) {
-            shared_.context.guard.forget_data(shared_.context.now);
-        }
         if (!failed && run.effect == resp::Effect::reset) {
             subscriptions_ = {};
             shared_.subscribed = false;
             resp3_ = shared_.resp3_confirmed = false;
         }
-        shared_.state.settle_effect(!failed);
+        // Of a transaction with an error in it nobody knows what else has run.
+        const bool all_ran = !failed && !(run.in_exec && (reader_.is_null() || nested_error_seen_));
+        shared_.forget(shared_.state.settle_effect(all_ran));
     }
+    nested_error_seen_ = false;
     (failed ? ended_failed_ : ended_well_) += 1;
     if (++ended_ == run.count) {
         flush_ended();

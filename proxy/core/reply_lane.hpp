@@ -83,8 +83,9 @@ class ReplyLane {
     bool hidden_ = false;           // the reply being read is replaced by ours
     bool piped_ = false;
     bool broken_ = false;
-    bool resp3_ = false;     // as far as HELLO's answers and pushes have shown
-    bool oom_seen_ = false;  // in the reply being read
+    bool resp3_ = false;              // as far as HELLO's answers and pushes have shown
+    bool oom_seen_ = false;           // in the reply being read
+    bool nested_error_seen_ = false;  // the same
     // Commands of the front run that ended and are not yet taken from the ledger.
     std::uint64_t ended_ = 0;
     std::uint64_t ended_well_ = 0;

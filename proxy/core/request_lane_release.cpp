@@ -45,7 +45,7 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
     } else {
         shared_.context.guard.settle(charged.charge, charged.lasting);
         if (run.has_effect) {
-            state.settle_unanswered();
+            shared_.forget(state.settle_unanswered());
         }
     }
     state.next(command.effect == resp::Effect::one_shot);

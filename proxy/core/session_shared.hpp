@@ -45,6 +45,14 @@ struct SessionShared {
         return {address, state.name(), state.user(), state.library(), state.db()};
     }
     void become_opaque(metrics::OpaqueReason reason, std::string_view server_said = {});
+    // What the guard knew of the server holds no longer.
+    void forget(ConnectionState::ServerChange change) {
+        if (change.limit) {
+            context.guard.forget_sample(context.now);
+        } else if (change.flushed) {
+            context.guard.forget_data(context.now);
+        }
+    }
     // Nothing will come of what is under way: it counts as answered. True when a reply of our own
     // was still owed to the client.
     bool forget_replies();

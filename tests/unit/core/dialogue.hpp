@@ -39,6 +39,7 @@ class Dialogue {
         return std::exchange(sent_, before);
     }
     [[nodiscard]] const std::string& user() const { return session_->shared().state.user(); }
+    [[nodiscard]] int db() const { return session_->shared().state.db(); }
     // When the guard was last told to forget its samples; negative = never.
     [[nodiscard]] std::int64_t outdated_at() const { return pool_.outdated_at(); }
     // New credit, or time has passed: what a held command makes of it.

@@ -342,6 +342,42 @@ TEST(Session, NobodyIsAUserWhoseAuthWasNotSeenGranted) {
     EXPECT_EQ(before.user(), "admin");
 }
 
+TEST(Session, WhatATransactionChangesIsTakenOverWhenItHasRun) {
+    const std::string queued = command("MULTI") + command("AUTH admin right") +
+                               command("SELECT 3") + command("CONFIG SET maxmemory 1gb");
+    const std::string granted = "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n";
+    const struct {
+        std::string_view last;
+        std::string_view reply;
+        bool runs;
+    } ends[] = {
+        {"EXEC", "*3\r\n+OK\r\n+OK\r\n+OK\r\n", true},
+        {"EXEC", "*3\r\n-WRONGPASS no\r\n+OK\r\n+OK\r\n", false},
+        {"EXEC", "*3\r\n+OK\r\n+OK\r\n-ERR no\r\n", false},
+        {"EXEC", "*-1\r\n", false},
+        {"EXEC", "_\r\n", false},
+        {"EXEC", "-EXECABORT no\r\n", false},
+        {"DISCARD", "+OK\r\n", false},
+        {"RESET", "+RESET\r\n", false},
+    };
+    for (const auto& end : ends) {
+        Dialogue dialogue;
+        dialogue.client(queued + command(end.last) + command("GET k"));
+        dialogue.backend(granted);
+        EXPECT_EQ(dialogue.user(), "default") << "+QUEUED grants nothing yet";
+        EXPECT_LT(dialogue.outdated_at(), 0);
+        dialogue.backend(std::string(end.reply) + "$-1\r\n");
+        EXPECT_EQ(dialogue.user(), end.runs ? "admin" : "default") << end.last << end.reply;
+        EXPECT_EQ(dialogue.db(), end.runs ? 3 : 0) << end.last << end.reply;
+        EXPECT_EQ(dialogue.outdated_at() > 0, end.runs) << end.last << end.reply;
+    }
+    Dialogue unanswered;
+    unanswered.client(command("CLIENT REPLY OFF") + queued + command("EXEC"));
+    EXPECT_EQ(unanswered.user(), "default") << "nobody has seen it granted";
+    EXPECT_EQ(unanswered.db(), 3);
+    EXPECT_GT(unanswered.outdated_at(), 0);
+}
+
 TEST(Session, AChangedLimitVoidsTheSamplesBeforeItsReply) {
     for (const auto& [request, reply, voids] :
          std::vector<std::tuple<const char*, const char*, bool>>{
