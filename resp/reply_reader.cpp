@@ -89,6 +89,38 @@ inline std::size_t plain_size(std::string_view bytes) noexcept {
     return (shape == Shape::line || shape == Shape::number) && type != '-' ? line_size(bytes) : 0;
 }
 
+// As plain_size, of an aggregate of plain values and of aggregates like it, with at most so many
+// values in all. Pushes, attributes, errors and null aggregates go the long way.
+constexpr std::uint64_t aggregate_values_max = 64;
+
+std::size_t plain_aggregate_size(std::string_view bytes) noexcept {
+    std::size_t at = 0;
+    std::uint64_t owed = 1;
+    for (std::uint64_t seen = 0; owed > 0; ++seen, --owed) {
+        if (at >= bytes.size() || seen > aggregate_values_max) {
+            return 0;
+        }
+        const std::string_view rest(bytes.data() + at, bytes.size() - at);
+        const char type = rest.front();
+        if (type == '*' || type == '%' || type == '~') {
+            const ShortNumber count = short_number(rest, 1);
+            if (count.end == 0 || rest[count.end - 1] != '\n' ||
+                count.value > aggregate_values_max) {
+                return 0;
+            }
+            owed += type == '%' ? 2 * count.value : count.value;
+            at += count.end;
+            continue;
+        }
+        const std::size_t size = plain_size(rest);
+        if (size == 0) {
+            return 0;
+        }
+        at += size;
+    }
+    return at;
+}
+
 }  // namespace
 
 ReplyReader::Step ReplyReader::read(std::string_view bytes) {
@@ -102,12 +134,16 @@ ReplyReader::Step ReplyReader::read(std::string_view bytes) {
     return read_on(bytes);
 }
 
-ReplyReader::PlainReplies ReplyReader::skip_plain(std::string_view bytes, std::uint64_t count_max)
-    const noexcept {
+ReplyReader::PlainReplies ReplyReader::skip_plain(
+    std::string_view bytes, std::uint64_t count_max, bool aggregates
+) const noexcept {
     PlainReplies passed;
     while (passed.count < count_max && passed.size < bytes.size()) {
-        const std::size_t size =
-            plain_size({bytes.data() + passed.size, bytes.size() - passed.size});
+        const std::string_view rest(bytes.data() + passed.size, bytes.size() - passed.size);
+        std::size_t size = plain_size(rest);
+        if (size == 0 && aggregates) {
+            size = plain_aggregate_size(rest);
+        }
         if (size == 0) {
             break;
         }

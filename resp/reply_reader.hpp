@@ -46,10 +46,11 @@ class ReplyReader {
         std::size_t size = 0;
     };
     // At a boundary: passes at most `count_max` replies at the front of `bytes` that lie there in
-    // full and are neither error nor aggregate. What is said of the reply that ended last is then
-    // not said of these.
-    [[nodiscard]] PlainReplies skip_plain(std::string_view bytes, std::uint64_t count_max)
-        const noexcept;
+    // full and hold no error; of aggregates those of few values, if asked for. What is said of the
+    // reply that ended last is then not said of these.
+    [[nodiscard]] PlainReplies skip_plain(
+        std::string_view bytes, std::uint64_t count_max, bool aggregates
+    ) const noexcept;
 
     // True between replies: nothing of the next one has been taken.
     [[nodiscard]] bool at_boundary() const noexcept { return stage_ == Stage::type && !in_value_; }

@@ -40,11 +40,15 @@ void operator delete[](void* memory, std::size_t) noexcept {
     std::free(memory);
 }
 
-// Prints a line a kind of load: name, commands measured, allocations in them.
-int main() {
+// usage: command_costs [NAME], for one kind of load alone. Prints a line for each: name, commands
+// measured, allocations in them.
+int main(int argc, char** argv) {
     constexpr std::uint64_t passes = 2000;
     try {
         for (const spillway::bench::Mix& mix : spillway::bench::mixes()) {
+            if (argc > 1 && mix.name != argv[1]) {
+                continue;
+            }
             spillway::bench::Traffic traffic(mix);
             for (int i = 0; i < 100; ++i) {
                 traffic.pass();

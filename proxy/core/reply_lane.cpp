@@ -148,13 +148,14 @@ void ReplyLane::note_reply_size(std::size_t bytes) noexcept {
 }
 
 // Passes replies that need no look, since nothing but their number matters: those of commands that
-// change no state, when they are no errors. Returns their size.
+// change no state, when there is no error in them. Returns their size.
 std::size_t ReplyLane::pass_plain(std::string_view bytes) {
     LedgerRun& run = shared_.ledger.front();
     if (run.expect != Expect::reply || run.has_effect) {
         return 0;
     }
-    const auto [count, size] = reader_.skip_plain(bytes, run.count - ended_);
+    const bool aggregates = !subscriptions_.any() && !shared_.unasked_frames;  // else: whose?
+    const auto [count, size] = reader_.skip_plain(bytes, run.count - ended_, aggregates);
     if (run.detailed) {
         shared_.ledger.pop_details(count);
     }

@@ -79,8 +79,9 @@ TEST(ReplyReader, FindsRepliesAtEverySplit) {
 }
 
 TEST(ReplyReader, SkipsPlainRepliesAndNoOthers) {
-    const auto skipped = [](std::string_view bytes, std::uint64_t count_max) {
-        const auto [count, size] = ReplyReader().skip_plain(bytes, count_max);
+    const auto skipped = [](std::string_view bytes, std::uint64_t count_max, bool aggregates = false
+                         ) {
+        const auto [count, size] = ReplyReader().skip_plain(bytes, count_max, aggregates);
         return std::pair(count, size);
     };
     using Skipped = std::pair<std::uint64_t, std::size_t>;
@@ -100,6 +101,42 @@ TEST(ReplyReader, SkipsPlainRepliesAndNoOthers) {
           "+a\rb\r\n",
           "?\r\n"}) {
         EXPECT_EQ(skipped(plain + std::string(other), 100), Skipped(6, plain.size())) << other;
+    }
+}
+
+TEST(ReplyReader, SkipsAggregatesOfFewValuesWhereAskedTo) {
+    const auto size_of = [](std::string_view bytes) {
+        return ReplyReader().skip_plain(bytes, 1, true).size;
+    };
+    const auto array_of = [](int count) {
+        std::string bytes = "*" + std::to_string(count) + "\r\n";
+        for (int i = 0; i < count; ++i) {
+            bytes += ":1\r\n";
+        }
+        return bytes;
+    };
+    for (const std::string& whole :
+         {std::string("*0\r\n"),
+          std::string("*2\r\n$3\r\nabc\r\n$-1\r\n"),
+          std::string("%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n"),
+          std::string("~1\r\n*1\r\n%1\r\n+k\r\n~2\r\n#t\r\n#f\r\n"),
+          array_of(63)}) {
+        EXPECT_EQ(size_of(whole + ":1\r\n"), whole.size()) << whole;
+        for (std::size_t cut = 1; cut < whole.size(); ++cut) {
+            EXPECT_EQ(size_of(std::string_view(whole).substr(0, cut)), 0U) << whole << cut;
+        }
+    }
+    for (const std::string& other :
+         {std::string("*-1\r\n"),
+          std::string("*1\r\n-ERR\r\n"),
+          std::string("*2\r\n:1\r\n!3\r\nabc\r\n"),
+          std::string("*1\r\n>1\r\n:1\r\n"),
+          std::string("*1\r\n|1\r\n:1\r\n:2\r\n:3\r\n"),
+          std::string("*1\r\n*-1\r\n"),
+          std::string("*01\r\n:1\r\n"),
+          std::string("*1\rX:1\r\n"),
+          array_of(65)}) {
+        EXPECT_EQ(size_of(other), 0U) << other;
     }
 }
 
