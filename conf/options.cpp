@@ -217,7 +217,7 @@ std::string help_for_run() {
            "\n"
            "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit; SIGHUP "
            "reads\n"
-           "the file anew.\n" +
+           "the file anew; SIGUSR2 puts a new process in the place of this one, unnoticed.\n" +
            std::string(exit_codes).substr(1);
 }
 

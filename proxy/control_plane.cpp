@@ -5,6 +5,7 @@
 #include "proxy/log/encode.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/resolver.hpp"
+#include "proxy/net/systemd.hpp"
 #include "proxy/settings.hpp"
 
 #include <algorithm>
@@ -21,9 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto drain_step = 20ms;
 constexpr auto stale_step = 250ms;
-constexpr int listen_backlog = 4096;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
@@ -57,7 +56,9 @@ ControlPlane::ControlPlane(
       ),
       stale_timer_(context),
       desk_timer_(context),
-      drain_timer_(context) {
+      drain_timer_(context),
+      watchdog_timer_(context),
+      successor_(context) {
     state_.reason = "no sample yet";
     started_at_ = net::monotonic_now();
 }
@@ -70,17 +71,20 @@ ControlPlane::~ControlPlane() {
     }
 }
 
-std::optional<std::string> ControlPlane::start() {
+std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) {
     make_shards();
-    if (auto problem = open_listeners()) {
+    if (auto problem = open_listeners(inherited)) {
         return problem;
     }
     admin::ServerOptions options;
     options.address = loaded_.config.admin.address;
     options.token = loaded_.config.admin.token;
     admin_ = std::make_unique<admin::Server>(context_, options, admin_sources());
-    if (auto problem = admin_->start()) {
+    if (auto problem = admin_->start(inherited_admin_socket(inherited))) {
         return problem;
+    }
+    for (const std::string& name : inherited.left()) {
+        note(log::Level::warn, "nothing is configured to listen on the inherited " + name);
     }
 
     logger_.write(log::Started{
@@ -106,6 +110,9 @@ std::optional<std::string> ControlPlane::start() {
     }
     probe_.start();
     watch_staleness();
+    inherited.tell_ready();
+    net::notify_systemd("READY=1");
+    watch_shards();
     return std::nullopt;
 }
 
@@ -122,46 +129,6 @@ void ControlPlane::make_shards() {
             std::make_unique<net::Shard>(pool_, cells_[i], settings, *balance_, i, shard_hooks(i))
         );
     }
-}
-
-std::optional<std::string> ControlPlane::open_listeners() {
-    for (const conf::Listener& listener : loaded_.config.listeners) {
-        std::vector<net::Endpoint> endpoints = net::numeric_endpoints(listener.address);
-        if (endpoints.empty()) {
-            endpoints = net::resolve_now(listener.address);
-        }
-        if (endpoints.empty()) {
-            return "cannot listen on " + conf::to_string(listener.address) +
-                   ": the name is unknown";
-        }
-        auto share = std::make_unique<net::ListenerShare>();
-        share->clients_max = listener.max_clients;
-        share->label = conf::label_of(listener);
-        share->proxy_protocol = listener.proxy_protocol;
-        net::Endpoint endpoint = endpoints.front();
-        net::Fd unix_socket;
-        for (const auto& shard : shards_) {
-            // One queue per shard over tcp; a unix socket has one, which they share.
-            if (unix_socket) {
-                shard->add_listener(*share, net::Fd(::dup(unix_socket.get())));
-                continue;
-            }
-            net::Listening listening = net::listen_on(endpoint, listen_backlog);
-            if (!listening.fd) {
-                return listening.problem;
-            }
-            endpoint = net::local_endpoint(listening.fd.get()
-            );  // port 0: the others take the port that was chosen
-            if (listener.address.is_unix()) {
-                unix_paths_.push_back(listener.address.unix_path);
-                unix_socket = net::Fd(::dup(listening.fd.get()));
-            }
-            shard->add_listener(*share, std::move(listening.fd));
-        }
-        share->name = net::text_of(endpoint);
-        listeners_.push_back(std::move(share));
-    }
-    return std::nullopt;
 }
 
 net::ProbeHooks ControlPlane::probe_hooks() {
@@ -493,61 +460,6 @@ std::string ControlPlane::annotation() {
     tail += " policy=";
     tail += state_.sample.policy.empty() ? "unknown" : state_.sample.policy.substr(0, 40);
     return tail + "]";
-}
-
-void ControlPlane::drain(std::string reason) {
-    if (stopping_) {
-        return finish();
-    }
-    stopping_ = true;
-    logger_.write(log::Stopping{
-        .reason = std::move(reason), .clients = static_cast<std::uint64_t>(clients())});
-    drain_until_ =
-        net::monotonic_now() + std::chrono::nanoseconds(loaded_.config.drain_timeout).count();
-    for (const auto& shard : shards_) {
-        shard->drain();
-    }
-    watch_drain();
-}
-
-void ControlPlane::watch_drain() {
-    drain_timer_.expires_after(drain_step);
-    drain_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) {
-            return;
-        }
-        if (clients() == 0 || net::monotonic_now() >= drain_until_) {
-            return finish();
-        }
-        watch_drain();
-    });
-}
-
-// All end before the first is gone: they hand clients to each other.
-void ControlPlane::stop_shards() {
-    for (const auto& shard : shards_) {
-        shard->finish();
-    }
-    for (const auto& shard : shards_) {
-        shard->join();
-    }
-}
-
-void ControlPlane::finish() {
-    clients_at_end_ = static_cast<std::uint64_t>(clients());
-    stop_shards();
-    for (const auto& shard : shards_) {
-        verdicts_.add(shard->unreported_verdicts(), net::monotonic_now());
-    }
-    log_verdicts(true);
-    probe_.stop();
-    key_sampler_.stop();
-    admin_->stop();
-    for (const policy::Record& record : desk_.tick(moment())) {
-        logger_.write(record);
-    }
-    logger_.write(log::Stopped{.clients_cut = clients_at_end_, .exit_code = 0});
-    context_.stop();
 }
 
 void ControlPlane::note(log::Level level, std::string message) {

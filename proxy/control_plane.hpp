@@ -12,9 +12,11 @@
 #include "policy/meter.hpp"
 #include "proxy/admin/server.hpp"
 #include "proxy/log/logger.hpp"
+#include "proxy/net/inherited_sockets.hpp"
 #include "proxy/net/key_sampler.hpp"
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
+#include "proxy/successor.hpp"
 
 #include <array>
 #include <atomic>
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 namespace spillway {
@@ -41,17 +44,21 @@ class ControlPlane {
     ~ControlPlane();
 
     // Empty when everything listens; otherwise what failed, where, and what to do.
-    [[nodiscard]] std::optional<std::string> start();
+    [[nodiscard]] std::optional<std::string> start(net::InheritedSockets inherited);
     // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A
     // second call cuts them.
     void drain(std::string reason);
+    // Starts the program anew with the listening sockets, and once it serves, lets clients finish
+    // here as drain() does, but as long as they like within drain_timeout.
+    void hand_over(const Program& program);
     // Reads the file anew and takes over what can change while clients are served, or nothing at
     // all.
     admin::ActionResult reload();
     void note(log::Level level, std::string message);
 
   private:
-    [[nodiscard]] std::optional<std::string> open_listeners();
+    [[nodiscard]] std::optional<std::string> open_listeners(net::InheritedSockets& inherited);
+    [[nodiscard]] net::Fd inherited_admin_socket(net::InheritedSockets& inherited) const;
     void make_shards();
     [[nodiscard]] net::ProbeHooks probe_hooks();
     [[nodiscard]] net::ShardHooks shard_hooks(std::size_t shard);
@@ -75,7 +82,11 @@ class ControlPlane {
     void run_desk();
     void sample_keys(std::span<const policy::OomEvent> events);
     void on_keys(const policy::KeySummary& keys, bool over, std::string problem);
+    void handed_over();
+    void begin_draining(std::string reason);
+    void end_idle_clients();
     void watch_drain();
+    void watch_shards();
     void finish();
     void stop_shards();
     [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
@@ -117,6 +128,7 @@ class ControlPlane {
     std::vector<std::unique_ptr<net::ListenerShare>> listeners_;
     std::unique_ptr<net::ShardBalance> balance_;
     std::vector<std::unique_ptr<net::Shard>> shards_;
+    std::vector<net::Fd> listening_;  // as the shards have them; for a successor
     std::vector<std::string> unix_paths_;
     net::MemoryProbe probe_;
     net::KeySampler key_sampler_;
@@ -126,11 +138,17 @@ class ControlPlane {
     boost::asio::steady_timer stale_timer_;
     boost::asio::steady_timer desk_timer_;
     boost::asio::steady_timer drain_timer_;
+    boost::asio::steady_timer watchdog_timer_;
+    boost::asio::posix::stream_descriptor successor_;
+    std::array<char, 1> successor_says_{};
+    pid_t successor_pid_ = -1;
 
     std::atomic<bool> sample_wished_{false};
+    std::atomic<std::size_t> shards_that_answered_{SIZE_MAX};  // since the watchdog was last fed
     bool backend_up_ = false;
     bool backend_was_reported_ = false;
     bool stopping_ = false;
+    bool serves_on_ = false;  // clients that stand, though it is stopping
     policy::GuardState logged_state_ = policy::GuardState::blind;
     std::string logged_reason_;
     bool state_was_logged_ = false;

@@ -5,6 +5,8 @@
 #include "proxy/control_plane.hpp"
 #include "proxy/doctor/doctor.hpp"
 #include "proxy/explain.hpp"
+#include "proxy/net/clock.hpp"
+#include "proxy/net/systemd.hpp"
 #include "proxy/settings.hpp"
 
 #include <csignal>
@@ -13,6 +15,7 @@
 #include <exception>
 #include <iostream>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -37,34 +40,44 @@ void raise_descriptor_limit() {
     }
 }
 
-void wait_for_signals(boost::asio::signal_set& signals, ControlPlane& control) {
-    signals.async_wait([&signals, &control](const boost::system::error_code& error, int signal) {
+void wait_for_signals(
+    boost::asio::signal_set& signals, ControlPlane& control, const Program& program
+) {
+    signals.async_wait([&](const boost::system::error_code& error, int signal) {
         if (error) {
             return;
         }
         if (signal == SIGHUP) {
+            net::notify_systemd(
+                "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(net::monotonic_now() / 1000)
+            );
             (void)control.reload();
+            net::notify_systemd("READY=1");
+        } else if (signal == SIGUSR2) {
+            control.hand_over(program);
         } else {
             control.drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
         }
-        wait_for_signals(signals, control);
+        wait_for_signals(signals, control, program);
     });
 }
 
-int run_proxy(conf::Loaded loaded, std::vector<conf::Override> overrides) {
+int run_proxy(conf::Loaded loaded, std::vector<conf::Override> overrides, const Program& program) {
     std::signal(SIGPIPE, SIG_IGN);
+    net::InheritedSockets inherited = net::InheritedSockets::from_environment();
     raise_descriptor_limit();
     log::Logger logger(log_settings(loaded.config.log));
     boost::asio::io_context context(1);
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
+    signals.add(SIGUSR2);
     ControlPlane control(
         context, std::move(loaded), std::move(overrides), SPILLWAY_VERSION, logger
     );
-    if (const auto problem = control.start()) {
+    if (const auto problem = control.start(std::move(inherited))) {
         std::cerr << "spillway: " << *problem << '\n';
         return exit_failure;
     }
-    wait_for_signals(signals, control);
+    wait_for_signals(signals, control, program);
     context.run();
     return 0;
 }
@@ -92,7 +105,7 @@ int print_explanation(const conf::Loaded& loaded, const conf::Explain& asked) {
     return 0;
 }
 
-int run(const conf::Invocation& invocation) {
+int run(const conf::Invocation& invocation, const Program& program) {
     if (const auto* usage = std::get_if<conf::UsageError>(&invocation)) {
         std::cerr << usage->message << '\n';
         return exit_usage;
@@ -117,7 +130,7 @@ int run(const conf::Invocation& invocation) {
     }
     auto& loaded = std::get<conf::Loaded>(result);
     if (check == nullptr) {
-        return run_proxy(std::move(loaded), source.overrides);
+        return run_proxy(std::move(loaded), source.overrides, program);
     }
     if (check->explain) {
         return print_explanation(loaded, *check->explain);
@@ -131,8 +144,11 @@ int run(const conf::Invocation& invocation) {
 
 int main(int argc, char** argv) {
     try {
-        const std::span<const char* const> arguments(argv + 1, static_cast<std::size_t>(argc - 1));
-        return spillway::run(spillway::conf::parse_flags(arguments));
+        const std::span<const char* const> arguments(argv, static_cast<std::size_t>(argc));
+        return spillway::run(
+            spillway::conf::parse_flags(arguments.subspan(1)),
+            spillway::Program::of_this_process(arguments)
+        );
     } catch (const std::exception& error) {
         std::cerr << "spillway: " << error.what() << '\n';
         return 1;

@@ -96,6 +96,25 @@ Listening listen_unix(asio::io_context& io, const conf::Address& address) {
     return {.acceptor = std::move(acceptor), .address = address, .loopback = true, .problem = {}};
 }
 
+Listening bound_to_tcp(Acceptor acceptor, const conf::Address& address) {
+    error_code error;
+    const Protocol::endpoint local = acceptor.local_endpoint(error);
+    if (error) {
+        return failure(address, error);
+    }
+    asio::ip::tcp::endpoint bound;
+    bound.resize(local.size());
+    *bound.data() = *local.data();
+    Listening listening{
+        .acceptor = std::move(acceptor),
+        .address = address,
+        .loopback = bound.address().is_loopback(),
+        .problem = {},
+    };
+    listening.address.port = bound.port();
+    return listening;
+}
+
 Listening listen_tcp(asio::io_context& io, const conf::Address& address) {
     error_code error;
     asio::ip::tcp::resolver resolver(io);
@@ -111,24 +130,26 @@ Listening listen_tcp(asio::io_context& io, const conf::Address& address) {
     if (error) {
         return failure(address, error);
     }
-    asio::ip::tcp::endpoint bound;
-    const Protocol::endpoint local = acceptor.local_endpoint(error);
-    if (error) {
-        return failure(address, error);
-    }
-    bound.resize(local.size());
-    *bound.data() = *local.data();
-    Listening listening{
-        .acceptor = std::move(acceptor),
-        .address = address,
-        .loopback = endpoint.address().is_loopback(),
-        .problem = {},
-    };
-    listening.address.port = bound.port();
-    return listening;
+    return bound_to_tcp(std::move(acceptor), address);
 }
 
 }  // namespace
+
+Listening listen_on_inherited(asio::io_context& io, const conf::Address& address, net::Fd socket) {
+    const net::Endpoint endpoint = net::local_endpoint(socket.get());
+    Acceptor acceptor(io);
+    error_code error;
+    acceptor.assign(Protocol(endpoint.address.ss_family, 0), socket.get(), error);
+    if (error) {
+        return failure(address, error);
+    }
+    (void)socket.release();
+    if (address.is_unix()) {
+        return {
+            .acceptor = std::move(acceptor), .address = address, .loopback = true, .problem = {}};
+    }
+    return bound_to_tcp(std::move(acceptor), address);
+}
 
 Listening listen_at(asio::io_context& io, const conf::Address& address) {
     return address.is_unix() ? listen_unix(io, address) : listen_tcp(io, address);

@@ -3,6 +3,7 @@
 
 #include "conf/address.hpp"
 #include "proxy/admin/asio_types.hpp"
+#include "proxy/net/socket.hpp"
 
 #include <optional>
 #include <string>
@@ -19,5 +20,10 @@ struct Listening {
 // Looks a host name up, which blocks: for the start only. A unix socket that nobody serves any more
 // is replaced; any other file at its path is left alone.
 [[nodiscard]] Listening listen_at(boost::asio::io_context& io, const conf::Address& address);
+
+// The same for a socket that listens already.
+[[nodiscard]] Listening listen_on_inherited(
+    boost::asio::io_context& io, const conf::Address& address, net::Fd socket
+);
 
 }  // namespace spillway::admin

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
+#include <fcntl.h>
 
 namespace spillway::admin {
 namespace {
@@ -38,8 +39,8 @@ struct Server::State : std::enable_shared_from_this<State> {
           pause(context.get_executor()),
           address(options.address) {}
 
-    std::optional<std::string> start();
-    void stop();
+    std::optional<std::string> start(net::Fd inherited);
+    void stop(bool keep_path);
     void accept(Socket socket);
 
     static Task accept_all(std::shared_ptr<State> state);
@@ -59,8 +60,9 @@ struct Server::State : std::enable_shared_from_this<State> {
     bool stopping = false;
 };
 
-std::optional<std::string> Server::State::start() {
-    Listening listening = listen_at(io, options.address);
+std::optional<std::string> Server::State::start(net::Fd inherited) {
+    Listening listening = inherited ? listen_on_inherited(io, options.address, std::move(inherited))
+                                    : listen_at(io, options.address);
     if (!listening.acceptor) {
         return std::move(listening.problem);
     }
@@ -76,7 +78,7 @@ std::optional<std::string> Server::State::start() {
     return std::nullopt;
 }
 
-void Server::State::stop() {
+void Server::State::stop(bool keep_path) {
     if (std::exchange(stopping, true)) {
         return;
     }
@@ -84,7 +86,7 @@ void Server::State::stop() {
     if (acceptor) {
         error_code ignored;
         acceptor->close(ignored);
-        if (address.is_unix()) {
+        if (address.is_unix() && !keep_path) {
             std::error_code also_ignored;
             std::filesystem::remove(address.unix_path, also_ignored);
         }
@@ -140,11 +142,16 @@ Server::Server(asio::io_context& io, ServerOptions options, Sources sources)
     : state_(std::make_shared<State>(io, std::move(options), std::move(sources))) {}
 
 Server::~Server() {
-    state_->stop();
+    state_->stop(false);
 }
 
-std::optional<std::string> Server::start() {
-    return state_->start();
+std::optional<std::string> Server::start(net::Fd inherited) {
+    return state_->start(std::move(inherited));
+}
+
+net::Fd Server::listening_socket() const {
+    const bool listens = state_->acceptor && state_->acceptor->is_open();
+    return net::Fd(listens ? ::fcntl(state_->acceptor->native_handle(), F_DUPFD_CLOEXEC, 0) : -1);
 }
 
 const conf::Address& Server::address() const noexcept {
@@ -159,8 +166,8 @@ void Server::set_token(conf::Secret token) {
     state_->token = std::move(token);
 }
 
-void Server::stop() {
-    state_->stop();
+void Server::stop(bool keep_path) {
+    state_->stop(keep_path);
 }
 
 }  // namespace spillway::admin

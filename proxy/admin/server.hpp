@@ -5,6 +5,7 @@
 #include "conf/address.hpp"
 #include "conf/secret.hpp"
 #include "proxy/admin/sources.hpp"
+#include "proxy/net/socket.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -40,7 +41,11 @@ class Server {
     Server& operator=(const Server&) = delete;
 
     // Empty when it listens; otherwise a message that says what failed, where, and what to do.
-    [[nodiscard]] std::optional<std::string> start();
+    // `inherited` listens already at the configured address; without it one is opened.
+    [[nodiscard]] std::optional<std::string> start(net::Fd inherited = {});
+    // A copy of the socket it listens on, for another process; empty before start() and after
+    // stop().
+    [[nodiscard]] net::Fd listening_socket() const;
 
     // Where it listens, the port being the one that the kernel chose if 0 was asked for.
     [[nodiscard]] const conf::Address& address() const noexcept;
@@ -52,8 +57,9 @@ class Server {
     void set_token(conf::Secret token);
 
     // Accepts no more and closes idle connections; answers under way end within their deadlines.
-    // The sources are called no more once this returns, but for requests already being read.
-    void stop();
+    // The sources are called no more once this returns, but for requests already being read. The
+    // path of a unix socket is removed, unless another process listens there now.
+    void stop(bool keep_path = false);
 
   private:
     struct State;

@@ -78,7 +78,7 @@ void Shard::accept_from(Accepting& accepting) {
     accepting.descriptor.async_wait(
         Descriptor::wait_read,
         [this, &accepting](const boost::system::error_code& error) {
-            if (!error && !draining_) {
+            if (!error && accepts_) {
                 accept_waiting(accepting);
             }
         }
@@ -105,7 +105,7 @@ void Shard::accept_waiting(Accepting& accepting) {
                 .add();
             accepting.pause.expires_after(accept_pause);
             accepting.pause.async_wait([this, &accepting](const boost::system::error_code& error) {
-                if (!error && !draining_) {
+                if (!error && accepts_) {
                     accept_from(accepting);
                 }
             });
@@ -409,14 +409,23 @@ void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
     });
 }
 
+void Shard::stop_accepting() {
+    boost::asio::post(io_, [this] { close_listeners(); });
+}
+
+void Shard::close_listeners() {
+    accepts_ = false;
+    for (const auto& accepting : accepting_) {
+        boost::system::error_code ignored;
+        accepting->descriptor.close(ignored);
+        accepting->pause.cancel();
+    }
+}
+
 void Shard::drain() {
     boost::asio::post(io_, [this] {
         draining_ = true;
-        for (const auto& accepting : accepting_) {
-            boost::system::error_code ignored;
-            accepting->descriptor.close(ignored);
-            accepting->pause.cancel();
-        }
+        close_listeners();
         touch_clock();
         for (const auto& driver : sessions_) {
             driver->drain();

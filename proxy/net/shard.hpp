@@ -102,6 +102,9 @@ class Shard {
     void publish_settings(std::shared_ptr<const ShardSettings> settings);
     void adopt(ListenerShare& listener, Fd client, const Endpoint& peer);
     void collect_clients(std::function<void(std::vector<ClientRow>)> done);
+    // On its own thread, as soon as it gets to it.
+    void answer(std::function<void()> call) { boost::asio::post(io_, std::move(call)); }
+    void stop_accepting();
     // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the
     // thread ends.
     void drain();
@@ -147,6 +150,7 @@ class Shard {
     };
 
     static void batch_ended(void* self);
+    void close_listeners();
     void end_batch();
     void accept_from(Accepting& accepting);
     void accept_waiting(Accepting& accepting);
@@ -174,6 +178,7 @@ class Shard {
     Poller poller_;
     Timer tick_;
     std::vector<std::unique_ptr<Accepting>> accepting_;
+    bool accepts_ = true;
     std::vector<std::unique_ptr<SessionDriver>> sessions_;
     std::vector<std::unique_ptr<SessionDriver>> graveyard_;
     std::vector<SessionDriver*> turns_;

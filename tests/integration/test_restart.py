@@ -1,0 +1,250 @@
+# Restarts that no client notices: a process that takes the listening sockets over, and systemd's activation and watchdog.
+import os
+import re
+import signal
+import socket
+import threading
+import unittest
+
+from harness import RedisServer, Spillway, free_port, until
+from wire import Wire
+
+RESTARTS, WRITERS, PIPELINE, STAYS = 10, 6, 10, 20
+
+
+def gone(pid):
+    """Whether a process has ended; one that nobody has waited for has."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+class RestartTest(unittest.TestCase):
+    def setUp(self):
+        self.redis = self.enterContext(RedisServer())
+        self.pids = []
+        self.addCleanup(self.end_all)
+
+    def start(self, **sections):
+        self.spillway = self.enterContext(Spillway(self.redis, **sections))
+        self.pids = [self.spillway.child.pid]
+
+    def end_all(self):
+        for pid in self.pids[1:]:
+            if not gone(pid):
+                os.kill(pid, signal.SIGTERM)
+                until(f"process {pid} gone", lambda: gone(pid))
+
+    def stopping(self):
+        return self.spillway.records("stopping")
+
+    def take_over(self):
+        """Puts a new process in the place of the newest; the pid of the old one."""
+        before = len(self.stopping())
+        os.kill(self.pids[-1], signal.SIGUSR2)
+        until("a process that has taken over", lambda: len(self.stopping()) > before)
+        reason = self.stopping()[-1]["reason"]
+        self.pids.append(int(re.fullmatch(r"process (\d+) has taken over", reason)[1]))
+        return self.pids[-2]
+
+    def notes(self, text):
+        return [row for row in self.spillway.records() if text in row["msg"]]
+
+
+class Writers:
+    """Clients that count every reply, each on one connection after the other."""
+
+    def __init__(self, endpoint):
+        self.endpoint, self.stop = endpoint, threading.Event()
+        self.done, self.connections, self.faults = [0] * WRITERS, [0] * WRITERS, []
+        self.threads = [threading.Thread(target=self.guarded, args=(n,)) for n in range(WRITERS)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def guarded(self, writer):
+        try:
+            while not self.stop.is_set():
+                with Wire(self.endpoint) as wire:
+                    self.connections[writer] += 1
+                    for _ in range(STAYS if writer % 2 else 1):
+                        self.write(wire, writer)
+        except BaseException as error:  # whatever ends a writer early is a lost reply
+            self.faults.append((writer, repr(error)))
+
+    def write(self, wire, writer):
+        for reply in wire.pipeline([("INCR", f"n:{writer}")] * PIPELINE):
+            self.done[writer] += 1
+            if reply != self.done[writer]:
+                self.faults.append((writer, reply, self.done[writer]))
+
+    def go_on(self):
+        """Waits until each has connected anew, twice."""
+        before = list(self.connections)
+        until("writers that connect anew", lambda: self.faults or all(
+            now > then + 1 for now, then in zip(self.connections, before)))
+
+
+class Handover(RestartTest):
+    def test_ten_under_load_lose_nothing(self):
+        self.start(drain_timeout="10s")
+        stays = self.enterContext(Wire(self.spillway.endpoint))
+        self.assertEqual(stays.command("SET", "stays", 0), "OK")
+        with Writers(self.spillway.endpoint) as writers:
+            for _ in range(RESTARTS):
+                self.take_over()
+                writers.go_on()
+                stays.command("INCR", "stays")
+        self.assertEqual(writers.faults, [])
+        for writer in range(WRITERS):
+            self.assertEqual(int(self.redis.command("GET", f"n:{writer}")), writers.done[writer])
+        self.assertEqual(stays.command("GET", "stays"), str(RESTARTS).encode(), "served by the first of all")
+        for pid in self.pids[1:-1]:
+            until(f"the end of process {pid}, which has no client", lambda: gone(pid))
+        self.assertFalse(gone(self.pids[0]))
+        stays.socket.close()
+        until("the end of the first", lambda: self.spillway.child.poll() is not None)
+        self.assertEqual(self.spillway.child.returncode, 0)
+        self.assertEqual(self.spillway.get("/readyz")[0], 200, "the last serves as admin, too")
+        self.assertFalse(gone(self.pids[-1]))
+
+    def test_takes_over_what_a_restart_changes(self):
+        self.start()
+        text = self.spillway.config_path.read_text().replace("workers = 2", "workers = 3")
+        self.spillway.config_path.write_text(text)
+        self.take_over()
+        until("the new number of workers", lambda: self.spillway.api("status")["workers"] == 3)
+        for _ in range(20):
+            with Wire(self.spillway.endpoint) as wire:
+                self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_a_unix_socket_stays_where_it_is(self):
+        path = self.redis.directory / "spillway.sock"
+        self.start(listener={"address": f"unix:{path}"})
+        inode = path.stat().st_ino
+        old = self.take_over()
+        until("the end of the old process", lambda: gone(old))
+        self.assertEqual(path.stat().st_ino, inode)
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+        self.end_all()
+        self.assertFalse(path.exists())
+
+    def test_a_bad_file_changes_nothing(self):
+        self.start()
+        self.spillway.config_path.write_text("nonsense = 1\n")
+        os.kill(self.pids[0], signal.SIGUSR2)
+        until("why it did not come to pass", lambda: "this one goes on" in self.spillway.output())
+        self.assertIn("spillway.toml:1:1: ", self.spillway.output())
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+        self.assertFalse(gone(self.pids[0]))
+        (self.spillway.directory / "err").write_text("")  # its last words are no records
+
+    def test_clients_that_stay_too_long_are_ended(self):
+        self.start(drain_timeout="1s")
+        stays = self.enterContext(Wire(self.spillway.endpoint))
+        self.assertEqual(stays.command("PING"), "PONG")
+        old = self.take_over()
+        self.assertEqual(stays.command("PING"), "PONG")
+        self.assertEqual(stays.read_to_end(), b"")
+        until("the end of the old process", lambda: gone(old))
+
+    def test_sigterm_ends_a_process_that_still_serves_clients(self):
+        self.start(drain_timeout="1h")
+        stays = self.enterContext(Wire(self.spillway.endpoint))
+        self.assertEqual(stays.command("PING"), "PONG")
+        old = self.take_over()
+        os.kill(old, signal.SIGTERM)
+        self.assertEqual(stays.read_to_end(), b"")
+        until("the end of the old process", lambda: gone(old))
+
+
+class Systemd(RestartTest):
+    def listening(self, port):
+        """A socket that outlives each process, as one of a socket unit does."""
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(1000)
+        return listener
+
+    def activated(self, port, listener):
+        """A Spillway that finds the socket as its descriptor 3, as systemd gives it."""
+        argv = ["bash", "-c", f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "bash"]
+        spillway = Spillway(self.redis, listener={"address": f"127.0.0.1:{port}"})
+        spillway.binary = [*argv, *spillway.binary]
+        launch = spillway.launch
+        spillway.launch = lambda command, **options: launch(command, pass_fds=[listener.fileno()], **options)
+        return spillway
+
+    def test_a_socket_unit_keeps_clients_waiting_through_a_restart(self):
+        port = free_port()
+        listener = self.listening(port)
+        with Writers(("127.0.0.1", port)) as writers:
+            for _ in range(3):
+                with self.activated(port, listener) as spillway:
+                    self.spillway = spillway
+                    writers.go_on()
+                    self.assertEqual(spillway.records("listening")[0]["address"], f"127.0.0.1:{port}")
+                    writers.stop.set()  # those who stay are no matter here: see Handover
+                    for thread in writers.threads:
+                        thread.join()
+                    spillway.kill(signal.SIGTERM)
+                    self.assertEqual(spillway.child.returncode, 0)
+                waiting = socket.create_connection(("127.0.0.1", port))  # nobody serves, and yet
+                waiting.close()
+                writers.stop.clear()
+                writers.threads = [threading.Thread(target=writers.guarded, args=(n,)) for n in range(WRITERS)]
+                writers.__enter__()
+            with self.activated(port, listener):
+                writers.go_on()
+                writers.__exit__()
+        self.assertEqual(writers.faults, [])
+
+    def notified(self, **env):
+        folder = self.redis.directory
+        box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(box.close)
+        box.bind(str(folder / "notify"))
+        box.settimeout(10)
+        self.start(env={"NOTIFY_SOCKET": str(folder / "notify"), **env})
+        return box
+
+    def test_is_told_how_the_service_stands(self):
+        box = self.notified()
+        self.assertEqual(box.recv(1000), b"READY=1")
+        os.kill(self.pids[0], signal.SIGHUP)
+        self.assertRegex(box.recv(1000), rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        self.assertEqual(box.recv(1000), b"READY=1")
+        self.take_over()
+        said = {box.recv(1000), box.recv(1000)}
+        self.assertEqual(said, {b"READY=1", b"MAINPID=%d" % self.pids[-1]})
+        os.kill(self.pids[-1], signal.SIGTERM)
+        self.assertEqual(box.recv(1000), b"STOPPING=1")
+
+    def test_watchdog_is_fed(self):
+        box = self.notified(WATCHDOG_USEC="200000")
+        self.assertEqual({box.recv(1000) for _ in range(5)}, {b"READY=1", b"WATCHDOG=1"})
+
+    def test_an_inherited_socket_that_nobody_configured_is_told(self):
+        port = free_port()
+        listener = self.listening(port)
+        spillway = self.activated(free_port(), listener)
+        with spillway:
+            self.spillway = spillway
+            self.assertTrue(self.notes(f"nothing is configured to listen on the inherited 127.0.0.1:{port}"))
+
+
+if __name__ == "__main__":
+    unittest.main()
