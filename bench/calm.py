@@ -24,7 +24,8 @@ class Steady(Scenario):
 
     def measures(self):
         return [Measure("refused by Spillway", none()), Measure("held for a moment, of all writes", None, " %", 2),
-                Measure("OOM replies by Redis", none()), Measure("writes a second", None), Measure("throughput, of guard off", at_least(97, " %"), " %", 1)]
+                Measure("OOM replies by Redis", none()), Measure("writes a second", None), Measure("throughput, of guard off", at_least(97, " %"), " %", 1),
+                Measure("processor time a write, of guard off", None, " %", 1)]
 
     def fill(self, side):
         """Keys named as redis-benchmark names them, until the share is used; gives how many."""
@@ -48,7 +49,7 @@ class Steady(Scenario):
         load = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         try:
             time.sleep(1.0)  # connections and buffers take their memory
-            rates = self.turns(side)
+            rates, cpu = self.turns(side)
         finally:
             load.kill()
             load.wait()
@@ -56,24 +57,38 @@ class Steady(Scenario):
         if side.guarded:
             ratios = [on / off for on, off in zip(rates["protect"], rates["off"])]
             figures |= {"throughput, of guard off": 100 * statistics.median(ratios),
+                        "processor time a write, of guard off": 100 * cpu["protect"] / cpu["off"],
                         "refused by Spillway": side.verdicts("refused"), "held for a moment, of all writes":
                         100 * side.verdicts("held") / self.processed(side)}
         return figures
 
     def turns(self, side):
-        """Writes a second with the guard on and off; each pair in the other order than the one before."""
-        rates = {"protect": [], "off": []}
+        """Writes a second with the guard on and off, and processor time a write of Redis and Spillway together; each
+        pair of turns is in the other order than the one before."""
+        rates, spent, written = {"protect": [], "off": []}, {"protect": 0.0, "off": 0.0}, {"protect": 0, "off": 0}
         for turn in range(max(4, int(self.n["turns"] * side.scale))):
             pair = ("protect", "off") if turn % 2 else ("off", "protect")
             for mode in pair if side.guarded else ("protect",):
                 if side.guarded:
-                    status = side.proxies[0].request("POST", "/api/v1/mode", json.dumps({"mode": mode}),
-                                                     {"Content-Type": "application/json"})[0]
-                    assert status == 200, status
-                began, before = time.perf_counter(), self.processed(side)
+                    self.set_mode(side.proxies[0], mode)
+                began, before, cpu = time.perf_counter(), self.processed(side), self.cpu_seconds(side)
                 time.sleep(self.n["turn_s"])
-                rates[mode].append((self.processed(side) - before) / (time.perf_counter() - began))
-        return rates
+                done = self.processed(side) - before
+                rates[mode].append(done / (time.perf_counter() - began))
+                spent[mode] += self.cpu_seconds(side) - cpu
+                written[mode] += done
+        return rates, {mode: spent[mode] / max(1, written[mode]) for mode in spent}
+
+    @staticmethod
+    def set_mode(proxy, mode):
+        status, text, _ = proxy.request("POST", "/api/v1/mode", json.dumps({"mode": mode}),
+                                        {"Content-Type": "application/json"})
+        if status != 200:
+            raise AssertionError(f"Spillway would not change to mode {mode}: {status} {text}")
+
+    @staticmethod
+    def cpu_seconds(side):
+        return sum(process.cpu_seconds() for process in (side.redis, *side.proxies))
 
     @staticmethod
     def processed(side):

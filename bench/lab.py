@@ -1,6 +1,7 @@
 # What a scenario is made of: servers for one side of the comparison, measures with their bars, other numbers.
 import random
 import re
+import string
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -128,7 +129,8 @@ class Scenario:
 
     def label(self):
         """The title, and the numbers that are not the usual ones."""
-        other = [f"{key} {value}" for key, value in self.n.items() if value != self.numbers[key]]
+        told = {field for _, field, _, _ in string.Formatter().parse(self.title)}
+        other = [f"{key} {value}" for key, value in self.n.items() if key not in told and value != self.numbers[key]]
         return self.title.format(**self.n) + (f" [{', '.join(other)}]" if other else "")
 
     def guard(self):
