@@ -17,7 +17,7 @@ class Steady(Scenario):
 
     name, title = "overwriting", "overwriting at {share:.0%} of {maxmemory} MB, noeviction"
     policy = "noeviction"
-    numbers = {"maxmemory": 64, "share": 0.98, "size": 1000, "clients": 8, "batch": 16, "turns": 40, "turn_s": 0.4,
+    numbers = {"maxmemory": 64, "share": 0.98, "size": 1000, "clients": 8, "batch": 1, "turns": 40, "turn_s": 0.4,
                "shed_at": 0.97, "horizon": "10s"}
     choices = {"maxmemory": (64, 128, 256), "share": (0.9, 0.95, 0.98), "size": (100, 1000, 5000, 20_000),
                "clients": (1, 8, 16), "batch": (1, 4, 16), "shed_at": (0.9, 0.95, 0.97), "horizon": ("0s", "2s", "10s")}
@@ -97,7 +97,7 @@ class Steady(Scenario):
 
 class FullCache(Steady):
     name, title, policy = "cache", "allkeys-lru, full: new keys push out old ones", "allkeys-lru"
-    numbers = {key: value for key, value in Steady.numbers.items() if key != "share"}
+    numbers = {key: value for key, value in Steady.numbers.items() if key != "share"} | {"batch": 16}
     choices = {key: value for key, value in Steady.choices.items() if key != "share"}
 
     def fill(self, side):
@@ -112,7 +112,7 @@ class MovedCeiling(Pressure):
     """CONFIG SET maxmemory up, later down below what is used, in the middle of a burst."""
 
     name, title = "maxmemory", "CONFIG SET maxmemory {maxmemory} -> x {up}, then x {down} of that"
-    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "up": 1.5, "down": 0.8, "seconds": 9, "size": 500}
+    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "up": 1.5, "down": 0.8, "size": 500}
     choices = {**Pressure.choices, "filled": (0.8, 0.9), "up": (1.2, 1.5, 2), "down": (0.5, 0.8, 0.9),
                "size": (100, 500, 1000)}
 
@@ -122,7 +122,7 @@ class MovedCeiling(Pressure):
                 Measure("OOM replies by Redis", None), Measure("reads refused", none())]
 
     def run(self, side):
-        doors, seconds, moved = self.start(side), side.seconds(self.n["seconds"]), []
+        doors, seconds, moved = self.start(side), side.seconds(2 * self.fill_seconds() + 5), []
         sizes = [self.n["maxmemory"] * self.n["up"], self.n["maxmemory"] * self.n["up"] * self.n["down"]]
 
         def look(moment):
@@ -153,7 +153,7 @@ class Header(Scenario):
     def measures(self):
         return [Measure("Redis' memory grows by", at_most(3, " MB"), " MB", 1), Measure("the reply", None),
                 Measure("other writes meanwhile refused", none()),
-                Measure("next command of that connection", none(), alone=None)]
+                Measure("connection unusable after that", none(), alone=None)]
 
     def run(self, side):
         n = self.n
@@ -175,13 +175,13 @@ class Header(Scenario):
             reply, pong = wire.reply(), wire.reply()
         reply = str(reply) if isinstance(reply, ErrorReply) else "accepted"
         return {"Redis' memory grows by": max(peak) / MB, "the reply": reply.split(" (")[0][:46],
-                "other writes meanwhile refused": refused, "next command of that connection": int(pong != "PONG")}
+                "other writes meanwhile refused": refused, "connection unusable after that": int(pong != "PONG")}
 
 
 class Order(Scenario):
     """Numbered pushes and echoes in deep pipelines while the guard refuses some: each must be answered in its place."""
 
-    name, title = "order", "{commands} numbered commands in pipelines, under shedding"
+    name, title = "order", "{commands:,} numbered commands in pipelines, under shedding"
     numbers = {"maxmemory": 64, "commands": 100_000, "connections": 4, "batch": 500, "size": 1000, "filled": 0.9}
     choices = {"maxmemory": (32, 64, 128), "connections": (1, 2, 8), "batch": (50, 500, 2000), "size": (100, 400, 1000),
                "filled": (0.85, 0.95)}

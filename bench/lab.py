@@ -56,12 +56,13 @@ class Measure:
     def bar_text(self):
         return self.bar.text + (f" (alone {self.alone.text})" if self.alone else "") if self.bar else ""
 
-    def met(self, alone, guarded):
-        """None when there is no bar."""
+    def verdict(self, alone, guarded):
+        """Empty when there is no bar; void when Redis alone had not the trouble that Spillway is there against."""
         if not self.bar:
-            return None
-        return bool(guarded is not None and self.bar.test(guarded) and
-                    (not self.alone or alone is not None and self.alone.test(alone)))
+            return ""
+        if guarded is None or not self.bar.test(guarded):
+            return "missed"
+        return "ok" if not self.alone or self.alone.test(alone) else "void"
 
 
 class Side:
@@ -131,7 +132,7 @@ class Scenario:
         """The title, and the numbers that are not the usual ones."""
         told = {field for _, field, _, _ in string.Formatter().parse(self.title)}
         other = [f"{key} {value}" for key, value in self.n.items() if key not in told and value != self.numbers[key]]
-        return self.title.format(**self.n) + (f" [{', '.join(other)}]" if other else "")
+        return self.title.format(**self.n) + (f" ({', '.join(other)})" if other else "")
 
     def guard(self):
         """The guard's part of the configuration."""

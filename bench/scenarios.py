@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # Runs each kind of day on a real Redis, without and with Spillway, and prints one table of what came out.
 import argparse
+import itertools
 import json
 import os
 import shlex
 import shutil
 import signal
 import sys
+import textwrap
 import time
 import traceback
 from pathlib import Path
@@ -21,19 +23,21 @@ import pressure  # noqa: E402
 SCENARIOS = (pressure.Burst, pressure.Consumers, calm.Steady, calm.FullCache, pressure.RunningOut, pressure.Proxies,
              pressure.FourProxies, pressure.Bypass, calm.MovedCeiling, pressure.Relief, calm.Header, calm.Order)
 COLUMNS = ("scenario", "measured", lab.ALONE, lab.GUARDED, "bar", "verdict")
-STYLES = {"ok": "32", "missed": "31", "failed": "31"}
+STYLES = {"ok": "32", "missed": "31", "failed": "31", "void": "33"}
+LABEL_COLUMNS = 46
 
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(description="Spillway's scenarios on a real Redis, without it and with it.",
-                                     epilog="Exit status: 0 all bars are met, 1 one is missed, 2 wrong usage.")
+                                     epilog="Exit status: 0 no bar is missed, 1 one is, 2 wrong usage. Void means that "
+                                            "Redis alone had no trouble either, so that nothing was shown.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these scenarios; see --list")
     parser.add_argument("--list", action="store_true", help="names and numbers of all scenarios, and end")
     parser.add_argument("--seed", type=int, help="draw other numbers: sizes, kinds of data, ceilings, settings")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="give numbers, to each scenario that has them")
     parser.add_argument("--scale", type=float, default=1.0, help="length of the runs, of the usual one")
     parser.add_argument("--json", action="store_true", help="print values and verdicts as JSON")
-    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    parser.add_argument("--markdown", action="store_true", help="print what has a bar as a Markdown table")
     parser.add_argument("--curve", metavar="FILE", help="write the burst's memory curve as SVG")
     parser.add_argument("--spillway", default=os.environ.get("SPILLWAY_BIN", str(lab.ROOT / "build/release/spillway")),
                         help="the program, or a command line [build/release/spillway]")
@@ -75,25 +79,28 @@ def judged(scenario, sides):
             rows.append((label, f"{side} broke", "", values["failed"][:60], "runs", "failed"))
     for measure in [] if rows else scenario.measures():
         values = alone.get(measure.name), guarded.get(measure.name)
-        met = measure.met(*values)
-        verdict = "" if met is None else "ok" if met else "missed"
-        rows.append((label, measure.name, *map(measure.show, values), measure.bar_text(), verdict))
+        rows.append((label, measure.name, *map(measure.show, values), measure.bar_text(), measure.verdict(*values)))
     return rows
 
 
-def print_table(rows, markdown, coloured):
-    shown, last = [], None
-    for row in rows:
-        shown.append(("" if row[0] == last else row[0], *row[1:]))
-        last = row[0]
-    if markdown:
-        for row in (COLUMNS, ("---", "---", "--:", "--:", "---", "---"), *shown):
-            print("| " + " | ".join(row) + " |")
-        return
+def print_markdown(rows):
+    """One row a scenario, of what has a bar; its lines are one below the other in each cell."""
+    print("| " + " | ".join(COLUMNS) + " |\n|---|---|--:|--:|---|---|")
+    for label in dict.fromkeys(row[0] for row in rows):
+        lines = [row[1:] for row in rows if row[0] == label and row[5]]
+        print("| " + " | ".join([label, *map("<br>".join, zip(*lines))]) + " |")
+
+
+def print_table(rows, coloured):
+    shown, breaks = [], set()
+    for label in dict.fromkeys(row[0] for row in rows):
+        breaks.add(len(shown))
+        titles, figures = textwrap.wrap(label, LABEL_COLUMNS), [row[1:] for row in rows if row[0] == label]
+        shown += [(title or "", *(figure or ("",) * 5)) for title, figure in itertools.zip_longest(titles, figures)]
     widths = [max(len(row[column]) for row in (COLUMNS, *shown)) for column in range(len(COLUMNS))]
-    for row in (COLUMNS, *shown):
-        if row is COLUMNS or row[0]:
-            print("" if row is COLUMNS else "-" * (sum(widths) + 2 * len(widths) - 2))
+    for number, row in enumerate((COLUMNS, *shown), -1):
+        if number < 0 or number in breaks:
+            print("-" * (sum(widths) + 2 * len(widths) - 2) if number >= 0 else "")
         cells = [cell.rjust(width) if column in (2, 3) else cell.ljust(width)
                  for column, (cell, width) in enumerate(zip(row, widths))]
         style = STYLES.get(row[5])
@@ -141,10 +148,13 @@ def main(arguments):
     missed = sum(row[5] in ("missed", "failed") for row in rows)
     if options.json:
         print(json.dumps({"missed": missed, "seed": options.seed, "scenarios": results}, indent=1))
+    elif options.markdown:
+        print_markdown(rows)
     else:
-        print_table(rows, options.markdown, sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
-        print(f"\n{missed} of {sum(bool(row[5]) for row in rows)} bars missed" if missed else
-              f"\nall {sum(bool(row[5]) for row in rows)} bars met")
+        print_table(rows, sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        count, void = sum(bool(row[5]) for row in rows), sum(row[5] == "void" for row in rows)
+        print(f"\n{missed} of {count} bars missed" if missed else f"\nall {count - void} bars met", end="")
+        print(f", {void} void" if void else "")
     return 1 if missed else 0
 
 
