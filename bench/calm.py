@@ -112,7 +112,7 @@ class MovedCeiling(Pressure):
     """CONFIG SET maxmemory up, later down below what is used, in the middle of a burst."""
 
     name, title = "maxmemory", "CONFIG SET maxmemory {maxmemory} -> x {up}, then x {down} of that"
-    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "up": 1.5, "down": 0.8, "size": 500}
+    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "batch": 16, "up": 1.5, "down": 0.8, "size": 500}
     choices = {**Pressure.choices, "filled": (0.8, 0.9), "up": (1.2, 1.5, 2), "down": (0.5, 0.8, 0.9),
                "size": (100, 500, 1000)}
 

@@ -11,7 +11,7 @@ OVERHEAD = {"string": 90, "hash": 80, "list": 10, "stream": 30, "set": 90, "zset
 class Pressure(Scenario):
     """Writers that would fill the rest of Redis in some seconds and go on, beside readers."""
 
-    numbers = {"maxmemory": 64, "writers": 20, "kind": "string", "size": 1000, "batch": 16, "filled": 0.6, "fill_s": 4,
+    numbers = {"maxmemory": 64, "writers": 20, "kind": "string", "size": 1000, "batch": 4, "filled": 0.6, "fill_s": 8,
                "shed_at": 0.97, "horizon": "10s"}
     choices = {"maxmemory": (32, 48, 64, 100, 128, 256), "writers": (5, 10, 20, 40), "batch": (1, 4, 16, 50),
                "kind": ("string", "hash", "list", "stream", "set", "zset", "mixed"), "filled": (0.3, 0.6, 0.8),
@@ -28,7 +28,7 @@ class Pressure(Scenario):
 
     def length(self, side):
         """Long enough for pacing to let memory come near to shed_at, which takes it up to three horizons."""
-        return side.seconds(self.fill_seconds() + max(5, 1.8 * float(self.n["horizon"].rstrip("s"))))
+        return side.seconds(self.fill_seconds() + max(5, 3 * float(self.n["horizon"].rstrip("s"))))
 
     def writing(self):
         """The writers' numbers: what each of them sends, and how often."""
@@ -58,7 +58,7 @@ class Pressure(Scenario):
 
     def quiet(self, side, doors):
         """The readers alone: what a read takes when nothing happens."""
-        with Crowd(side.seconds(4)).add("readers", read, doors, 2, 2) as crowd:
+        with Crowd(side.seconds(8)).add("readers", read, doors, 2, 2) as crowd:
             return crowd.watch(lambda _: None)["readers"]
 
     def burst(self, side, doors, curve=None, also=None):
@@ -214,7 +214,7 @@ class Relief(Pressure):
     """Half of the data is deleted while writers are being refused."""
 
     name, title = "relief", "half is deleted in the middle of a burst"
-    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "freed": 0.5, "size": 500}
+    numbers = {**Pressure.numbers, "filled": 0.9, "fill_s": 2, "batch": 16, "freed": 0.5, "size": 500}
     choices = {**Pressure.choices, "filled": (0.8, 0.9, 0.95), "freed": (0.2, 0.5, 0.9), "size": (100, 500, 1000, 5000)}
 
     def measures(self):
