@@ -91,7 +91,7 @@ class Burst(Pressure):
 
 
 class Proxies(Pressure):
-    name, title = "proxies", "the same through {proxies} proxies that know nothing of each other"
+    name, title = "proxies", "the burst through {proxies} proxies that know nothing of each other"
     numbers = {**Pressure.numbers, "proxies": 2}
     choices = {**Pressure.choices, "proxies": (2, 3, 4, 8, 16)}
 
