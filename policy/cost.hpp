@@ -25,7 +25,7 @@ struct CommandSize {
     std::uint64_t argument_bytes = 0;
     std::uint64_t largest_argument_bytes = 0;
     std::uint32_t argument_count = 0;
-    std::uint64_t string_bytes_reached = 0;  // of SETRANGE, SETBIT, BITFIELD
+    std::uint64_t string_bytes_added = 0;  // by SETRANGE, SETBIT, BITFIELD
 };
 
 // No estimate needs to be larger than any memory; sums of many stay far from overflow.
@@ -44,14 +44,14 @@ inline constexpr std::uint64_t unbounded_charge = 32 * 1024;
     const resp::CommandInfo& command, const CommandSize& size
 ) noexcept {
     std::uint64_t lasting =
-        with_rounding(std::max(size.argument_bytes, size.string_bytes_reached)) +
+        with_rounding(std::max(size.argument_bytes, size.string_bytes_added)) +
         std::min(resp::overhead_bytes(command.cost, size.argument_count), estimate_max);
     if (command.growth == resp::Growth::unbounded) {
         lasting += unbounded_charge;
     }
     Cost cost;
     cost.large = size.largest_argument_bytes >= large_argument_bytes ||
-                 size.string_bytes_reached >= large_argument_bytes;
+                 size.string_bytes_added >= large_argument_bytes;
     std::uint64_t charge = lasting;
     if (size.largest_argument_bytes >= large_argument_bytes) {
         charge += with_rounding(std::min(size.largest_argument_bytes, estimate_max));

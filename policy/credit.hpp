@@ -82,6 +82,11 @@ class CreditPool {
     [[nodiscard]] std::int64_t outdated_at() const noexcept {
         return outdated_at_.load(std::memory_order_relaxed);
     }
+    // How often keys were renamed or moved away, as far as any shard has seen.
+    void note_key_move() noexcept { key_moves_.fetch_add(1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint32_t key_moves() const noexcept {
+        return key_moves_.load(std::memory_order_relaxed);
+    }
     // False within a second of the last that was noted.
     [[nodiscard]] bool note_flush(std::int64_t now) noexcept {
         constexpr std::int64_t interval = 1'000'000'000;
@@ -106,6 +111,7 @@ class CreditPool {
     std::atomic<std::int64_t> waiters_{0};
     std::atomic<std::int64_t> outdated_at_{-1};
     std::atomic<std::int64_t> flushed_at_{-1'000'000'000};
+    std::atomic<std::uint32_t> key_moves_{0};
     // The control side's own.
     std::int64_t room_at_freeze_ = 0;
     bool frozen_ = false;

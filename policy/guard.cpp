@@ -20,6 +20,7 @@ void Guard::set_limits() noexcept {
 
 void Guard::publish(const GuardView& view) noexcept {
     view_ = view;
+    strings_.note_memory(view.counted, view.ceiling);
     // Where growth is refused, the little that is let through to learn from must not be spent on
     // critical commands.
     begin_round();

@@ -8,6 +8,7 @@
 #include "policy/cost.hpp"
 #include "policy/credit.hpp"
 #include "policy/meter.hpp"
+#include "policy/string_lengths.hpp"
 
 #include <cstdint>
 
@@ -49,7 +50,7 @@ class Guard {
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     Guard(CreditPool& pool, TrafficCells& cells, const GuardSettings& settings) noexcept
-        : pool_(pool), cells_(cells), settings_(&settings) {
+        : pool_(pool), cells_(cells), settings_(&settings), strings_(pool) {
         set_limits();
     }
 
@@ -109,6 +110,11 @@ class Guard {
         }
     }
 
+    // What is known of strings that are written into.
+    [[nodiscard]] StringLengths& strings() noexcept { return strings_; }
+    // Keys go where they are not looked for: strings of their names may be gone, in every shard.
+    void note_key_move() noexcept { pool_.note_key_move(); }
+
     [[nodiscard]] Mode mode() const noexcept { return settings_->mode; }
     [[nodiscard]] Nanos hold_max() const noexcept { return settings_->hold_max; }
     [[nodiscard]] const GuardView& view() const noexcept { return view_; }
@@ -149,6 +155,7 @@ class Guard {
     std::int64_t grown_ = 0;
     std::int64_t refused_ = 0;
     bool sample_wished_ = false;
+    StringLengths strings_;
     // From sample to sample.
     std::uint64_t round_ = 1;
     std::int64_t held_in_round_ = 0;         // connections

@@ -254,9 +254,6 @@ class Explainer {
             std::string(resp::class_label(command_->growth)) + ": " +
                 std::string(class_sentence(*command_))
         );
-        const auto argument = [this](std::size_t i) {
-            return head_.argument(static_cast<std::uint32_t>(i));
-        };
         if (!core::grows(*command_)) {
             return;
         }
@@ -264,12 +261,15 @@ class Explainer {
             line("", "the server refuses it for its number of arguments: it passes, uncharged");
             return;
         }
-        if (!core::may_grow_as_given(*command_, head_.argument_count(), argument)) {
+        if (!core::may_grow_as_given(*command_, head_)) {
             line("", "with these arguments it fills nothing: it passes, uncharged");
             return;
         }
-        cost_ = core::cost_of(*command_, head_);
+        cost_ = core::cost_of(*command_, head_, core::string_bytes_reached(*command_, head_));
         std::string charge = std::to_string(cost_->charge) + " bytes";
+        if (command_->growth == resp::Growth::offset) {
+            charge = "up to " + charge + ", less what the string is known to have";
+        }
         if (cost_->lasting != cost_->charge) {
             charge += " while it runs, of which " + std::to_string(cost_->lasting) + " last";
         }

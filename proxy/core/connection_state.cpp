@@ -118,6 +118,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             }
             break;
         case resp::Effect::select:
+            selected_in_multi_ = in_multi_;
             change.db =
                 static_cast<std::int32_t>(resp::parse_canonical(head.argument(1)).value_or(0));
             break;

@@ -24,6 +24,8 @@ class ConnectionState {
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
     [[nodiscard]] const std::string& library() const noexcept { return library_; }
     [[nodiscard]] std::int32_t db() const noexcept { return db_; }
+    // False while a change is under way, and after a SELECT that EXEC may have run or not.
+    [[nodiscard]] bool db_is_certain() const noexcept { return !changes_ && !selected_in_multi_; }
 
     // The request side. Nothing special is the usual case, and one test.
     [[nodiscard]] bool plain() const noexcept { return plain_; }
@@ -88,6 +90,7 @@ class ConnectionState {
     std::string user_ = "default";
     std::string library_;
     std::int32_t db_ = 0;
+    bool selected_in_multi_ = false;
     bool plain_ = true;  // as of the last next(): no other member function is followed by a command
     bool in_multi_ = false;
     bool reply_off_ = false;

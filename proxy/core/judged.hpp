@@ -23,13 +23,19 @@ namespace spillway::core {
             command.growth == resp::Growth::offset || command.growth == resp::Growth::unbounded);
 }
 
-// False where these arguments keep a command from growing anything: SORT without STORE.
-template <typename ArgAt>
-[[nodiscard]] bool may_grow_as_given(
-    const resp::CommandInfo& command, std::uint32_t argc, const ArgAt& argument
-) {
+// False where these arguments keep a command from growing anything: SORT without STORE, or a number
+// of arguments that the server refuses.
+template <typename Head>
+[[nodiscard]] bool may_grow_as_given(const resp::CommandInfo& command, const Head& head) {
+    const std::uint32_t argc = head.argument_count();
+    if (!command.accepts(argc)) {
+        return false;
+    }
     const bool searches =
         command.keys.word == resp::KeyWord::store || command.growth == resp::Growth::offset;
+    const auto argument = [&head](std::size_t i) {
+        return head.argument(static_cast<std::uint32_t>(i));
+    };
     return !searches || resp::may_grow(command, argc, argument);
 }
 
@@ -49,15 +55,18 @@ template <typename Head>
     );
 }
 
+// `string_bytes_added` is what is new of the bytes that string_bytes_reached() tells.
 template <typename Head>
-[[nodiscard]] policy::Cost cost_of(const resp::CommandInfo& command, const Head& head) {
+[[nodiscard]] policy::Cost cost_of(
+    const resp::CommandInfo& command, const Head& head, std::uint64_t string_bytes_added
+) {
     return policy::cost_of(
         command,
         {
             .argument_bytes = head.argument_bytes(),
             .largest_argument_bytes = head.largest_argument_bytes(),
             .argument_count = head.argument_count(),
-            .string_bytes_reached = string_bytes_reached(command, head),
+            .string_bytes_added = string_bytes_added,
         }
     );
 }

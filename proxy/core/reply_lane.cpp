@@ -383,7 +383,19 @@ void ReplyLane::flush_ended() {
     context.metrics.command_seconds[run.command_class].observe(waited, ended_);
     sized_replies_ += ended_;
     shared_.ledger.pop(ended_);
+    if (shared_.ledger.awaits_reaches()) [[unlikely]] {
+        learn_reaches();
+    }
     ended_ = ended_well_ = ended_failed_ = 0;
+}
+
+// Where one of several replies was an error, none of them teaches how long a string is.
+void ReplyLane::learn_reaches() {
+    shared_.ledger.take_reaches([this](const policy::StringLengths::Reach& reach) {
+        if (ended_failed_ == 0) {
+            shared_.context.guard.strings().learn(reach, shared_.context.now);
+        }
+    });
 }
 
 policy::ErrorPlace ReplyLane::nested_place() noexcept {

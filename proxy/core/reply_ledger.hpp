@@ -9,7 +9,7 @@
 // separate them.
 #pragma once
 
-#include "policy/memory_sample.hpp"
+#include "policy/string_lengths.hpp"
 #include "proxy/core/block_queue.hpp"
 #include "proxy/metrics/labels.hpp"
 #include "resp/command_facts.hpp"
@@ -69,8 +69,9 @@ class ReplyLedger {
     static constexpr std::size_t coarse_runs = 4096;
     static constexpr std::size_t runs_max = 1'000'000;
     static constexpr std::size_t details_max = 1024;
+    static constexpr std::size_t reaches_max = 1024;
 
-    explicit ReplyLedger(BlockPool& pool) noexcept : runs_(pool), details_(pool) {}
+    explicit ReplyLedger(BlockPool& pool) noexcept : runs_(pool), details_(pool), reaches_(pool) {}
 
     void push(const LedgerRun& run) {
         under_way_ += awaited(run) ? run.count : 0;
@@ -121,6 +122,22 @@ class ReplyLedger {
         return details_.size() < details_max ? &details_.grow() : nullptr;
     }
 
+    // The newest command writes into a string; forgotten where there is no place.
+    void push_reach(const policy::StringLengths::Reach& reach) {
+        if (reaches_.size() < reaches_max) {
+            reaches_.push({answered_ + under_way_, reach});
+        }
+    }
+    [[nodiscard]] bool awaits_reaches() const noexcept { return !reaches_.empty(); }
+    // Calls `take` for the writes into strings that have been answered.
+    template <typename Take>
+    void take_reaches(const Take& take) {
+        while (!reaches_.empty() && reaches_.front().number <= answered_) {
+            take(reaches_.front().reach);
+            reaches_.pop(1);
+        }
+    }
+
     [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
     // Commands that the backend is still to answer.
     [[nodiscard]] std::uint64_t under_way() const noexcept { return under_way_; }
@@ -131,7 +148,9 @@ class ReplyLedger {
     // Ends `count` commands of the front run, at most as many as it has.
     void pop(std::uint64_t count) {
         LedgerRun& run = runs_.front();
-        under_way_ -= awaited(run) ? count : 0;
+        const std::uint64_t answered = awaited(run) ? count : 0;
+        under_way_ -= answered;
+        answered_ += answered;
         run.count -= count;
         if (run.count == 0) {
             runs_.pop(1);
@@ -171,9 +190,17 @@ class ReplyLedger {
                (last.command_class == run.command_class && last.sent_at == run.sent_at);
     }
 
+    // Told apart by its number among all that the backend answers.
+    struct NumberedReach {
+        std::uint64_t number;
+        policy::StringLengths::Reach reach;
+    };
+
     std::uint64_t under_way_ = 0;
+    std::uint64_t answered_ = 0;
     BlockQueue<LedgerRun> runs_;
     BlockQueue<CommandDetail> details_;
+    BlockQueue<NumberedReach> reaches_;
 };
 
 }  // namespace spillway::core

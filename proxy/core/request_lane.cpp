@@ -64,7 +64,20 @@ const resp::CommandInfo& RequestLane::identify() const noexcept {
     }
     count(command, metrics::CommandVerdict::pass);
     release(command, {});
+    if (command.write) [[unlikely]] {
+        note_removal(command);
+    }
     return Route::pass;
+}
+
+// Of a write that only passes: it removes, shortens or moves what it names.
+void RequestLane::note_removal(const resp::CommandInfo& command) {
+    policy::Guard& guard = shared_.context.guard;
+    if (command.growth == resp::Growth::other) {
+        guard.note_key_move();
+    } else if (guard.strings().in_use()) {
+        forget_strings(command);
+    }
 }
 
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {

@@ -71,6 +71,15 @@ class RequestLane {
     void begin_keeping(Progress& progress);
     void keep_for_retry(const Progress& progress);
     [[nodiscard]] bool may_be_retried(const resp::CommandInfo& command) const;
+    // What a command of Growth::offset does to its string.
+    struct StringWrite {
+        std::uint64_t bytes_added = 0;
+        policy::StringLengths::Reach reach;  // no bytes: nothing to learn
+    };
+    [[nodiscard, gnu::noinline]] StringWrite look_up_string(const resp::CommandInfo& command);
+    [[gnu::noinline]] void note_string(const resp::CommandInfo& command, const StringWrite& write);
+    [[gnu::noinline]] void note_removal(const resp::CommandInfo& command);
+    [[gnu::noinline]] void forget_strings(const resp::CommandInfo& command);
     void note_verdict(policy::Outcome outcome, const policy::Rule* rule);
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);

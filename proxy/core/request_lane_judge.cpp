@@ -40,16 +40,16 @@ bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head)
 
 RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     ShardContext& context = shared_.context;
-    const auto argument = [this](std::size_t i) {
-        return reader_.argument(static_cast<std::uint32_t>(i));
-    };
-    const std::uint32_t argc = reader_.argument_count();
-    if (!command.accepts(argc) || !may_grow_as_given(command, argc, argument)) {
+    if (!may_grow_as_given(command, reader_)) {
         count(command, CommandVerdict::pass);
         release(command, {});
         return Route::pass;
     }
-    policy::Cost cost = cost_of(command, reader_);
+    StringWrite string_write;
+    if (command.growth == resp::Growth::offset) [[unlikely]] {
+        string_write = look_up_string(command);
+    }
+    policy::Cost cost = cost_of(command, reader_, string_write.bytes_added);
     const std::int64_t lasting = cost.lasting;
     CommandVerdict counted = CommandVerdict::pass;
     if (!is_gated(command) || shared_.uncertain) {
@@ -101,7 +101,63 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     note_growth(command, lasting);
     const bool keeps = context.retries.on && may_be_retried(command);
     release(command, cost);
+    if (context.guard.strings().in_use()) [[unlikely]] {
+        note_string(command, string_write);
+    }
     return keeps ? Route::pass_and_keep : Route::pass;
+}
+
+// Which string is written into, and what is new of it. Nothing is learnt where the database is in
+// doubt, or which reply will be that of this command; nor from an empty SETRANGE, which writes
+// nothing.
+RequestLane::StringWrite RequestLane::look_up_string(const resp::CommandInfo& command) {
+    const std::uint64_t reached = string_bytes_reached(command, reader_);
+    const std::string_view key = reader_.argument(1);
+    StringWrite write;
+    write.bytes_added = reached;
+    if (reached == 0 || key.data() == nullptr || shared_.uncertain || !shared_.state.plain() ||
+        !shared_.state.db_is_certain()) {
+        return write;
+    }
+    policy::StringLengths& strings = shared_.context.guard.strings();
+    const std::uint64_t string = policy::StringLengths::key_of(key, shared_.state.db());
+    write.bytes_added = strings.growth(string, reached, shared_.context.now);
+    const bool writes =
+        command.offset_in_bits || is_bitfield(command) || reader_.argument_length(3) > 0;
+    write.reach = strings.sent(string, writes ? reached : 0);
+    return write;
+}
+
+// Of a command that was released: what it will teach, or what it may have undone.
+void RequestLane::note_string(const resp::CommandInfo& command, const StringWrite& write) {
+    if (command.growth == resp::Growth::offset) {
+        if (write.reach.bytes > 0) {
+            shared_.ledger.push_reach(write.reach);
+        }
+    } else if (command.growth != resp::Growth::ungated && command.name() != "APPEND") {
+        forget_strings(command);
+    }
+}
+
+void RequestLane::forget_strings(const resp::CommandInfo& command) {
+    constexpr std::uint32_t keys_max = 64;
+    policy::StringLengths& strings = shared_.context.guard.strings();
+    std::uint32_t seen = 0;
+    const auto argument = [this](std::size_t i) {
+        return reader_.argument(static_cast<std::uint32_t>(i));
+    };
+    const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
+    for (const std::size_t index : keys) {
+        const std::string_view key = argument(index);
+        if (key.data() == nullptr || ++seen > keys_max || !shared_.state.db_is_certain()) {
+            strings.forget_all();
+            return;
+        }
+        strings.forget(policy::StringLengths::key_of(key, shared_.state.db()));
+    }
+    if (keys.empty() && command.effect == resp::Effect::flush) {
+        strings.forget_all();
+    }
 }
 
 void RequestLane::note_verdict(policy::Outcome outcome, const policy::Rule* rule) {

@@ -36,10 +36,10 @@ policy::Cost cost_of_head(const resp::CommandTable& table, const resp::CommandRe
         .argument_bytes = head.argument_bytes(),
         .largest_argument_bytes = head.largest_argument_bytes(),
         .argument_count = head.argument_count(),
-        .string_bytes_reached = 0,
+        .string_bytes_added = 0,
     };
     if (command->growth == resp::Growth::offset) {
-        size.string_bytes_reached = resp::string_bytes_reached(
+        size.string_bytes_added = resp::string_bytes_reached(
             *command, head.argument_count(), argument, head.argument_length(3)
         );
     }

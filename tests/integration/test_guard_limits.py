@@ -1,10 +1,11 @@
 # Limits on single writes, rules, and the states in which the guard must stand aside.
+import random
 import signal
 import unittest
 
 from harness import RedisServer, until
 from test_guard import MB, GuardTest, refusals
-from wire import encode
+from wire import ErrorReply, encode
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 
@@ -45,6 +46,57 @@ class LargeWrites(GuardTest):
         self.assert_refused(wire.command("SET", "big", "x" * 45 * MB), cause="evict-max", policy="allkeys-lru")
         self.assertGreater(self.redis.command("DBSIZE"), keys * 0.9)
         self.assertEqual(wire.command("SET", "k", "x" * MB), "OK")
+
+
+class StringWrites(GuardTest):
+    """SETBIT and SETRANGE name an offset, which says nothing of what they add to a string that is there."""
+
+    def learned_ratio(self):
+        return self.spillway.api("status")["guard"]["learned_ratio"]
+
+    def test_bitmaps_near_the_ceiling_are_neither_held_nor_refused(self):
+        self.start()
+        self.spillway.wait_state("plenty")
+        wire, bits = self.wire(), 4 * MB * 8
+        names = [f"bits:{n}" for n in range(6)]
+        for name in names:
+            self.assertEqual(wire.command("SETBIT", name, bits - 1, 1), 0)
+            self.assertEqual(wire.command("SETRANGE", f"text:{name}", 9_999, "x"), 10_000)
+        place = random.Random(1)
+
+        def write(rounds):
+            for _ in range(rounds):
+                replies = wire.pipeline([
+                    command for name in names for command in (
+                        ("SETBIT", name, place.randrange(bits), 1),
+                        ("SETRANGE", f"text:{name}", place.randrange(9_000), "text"),
+                        ("BITFIELD", name, "SET", "u8", f"#{place.randrange(bits // 8)}", 7))])
+                self.assertFalse([reply for reply in replies if isinstance(reply, ErrorReply)])
+
+        until("the load to be known for one that adds", lambda: write(1) or self.learned_ratio() > 0.3)
+        until("the load to be known for one that adds nothing", lambda: write(50) or self.learned_ratio() < 0.02)
+        self.redis.command("CONFIG", "SET", "maxmemory", int(self.redis.used_memory() / 0.98))
+        self.spillway.wait_state("reserve")
+        write(300)
+        self.assertLessEqual(self.verdicts("held"), 10)
+        self.assertEqual(self.redis.oom_errors(), 0)
+        # What is new is charged as ever.
+        self.assert_refused(wire.command("SETBIT", "new", bits - 1, 1), cause="oversized-write")
+
+    def test_a_string_that_others_removed_is_charged_whole_again(self):
+        self.start()
+        self.spillway.wait_state("plenty")
+        wire, bits = self.wire(), 10 * MB * 8
+        self.assertEqual(wire.command("SETBIT", "bits", bits - 1, 1), 0)
+        self.redis.fill(0.9)
+        self.spillway.wait_state("paced", "reserve")
+        self.assertEqual(wire.command("SETBIT", "bits", bits - 1, 1), 1)
+        self.redis.command("DEL", "bits")
+        until("a sample without it", lambda: self.spillway.metric("spillway_backend_headroom_bytes") > 12 * MB)
+        self.redis.command("SETRANGE", "others", 10 * MB, "x")
+        until("a sample with others", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 8 * MB)
+        self.assert_refused(wire.command("SETBIT", "bits", bits - 1, 1), cause="oversized-write")
+        self.assertEqual(self.redis.command("EXISTS", "bits"), 0)
 
 
 class Rules(GuardTest):

@@ -163,7 +163,7 @@ TEST(Cost, AnOffsetDecides) {
         {.argument_bytes = 20,
          .largest_argument_bytes = 9,
          .argument_count = 4,
-         .string_bytes_reached = 200'000'000}
+         .string_bytes_added = 200'000'000}
     );
     EXPECT_TRUE(cost.large);
     EXPECT_GE(cost.lasting, 200'000'000);
