@@ -19,14 +19,22 @@
 
 namespace spillway::policy {
 
-// A client that holds much of the server's memory, as CLIENT LIST shows it.
+// A client that holds much of the server's memory, as CLIENT LIST shows it; or many of a like name
+// or one host, then `id`, `address` and `command` are those of the largest.
 struct HeavyClient {
     std::int64_t id = 0;
     std::string address{};
-    std::string name{};
+    std::string name{};             // of many, what is common to their names
     std::string command{};          // its last
     std::int64_t output_bytes = 0;  // replies that it has not read
     std::int64_t query_bytes = 0;   // queries that it has not finished, and queued ones
+    std::int64_t count = 1;         // connections
+    std::int64_t bytes_of_largest = 0;
+
+    // One connection holds most of it.
+    [[nodiscard]] bool alone() const noexcept {
+        return count == 1 || bytes_of_largest > (output_bytes + query_bytes) / 2;
+    }
 };
 
 // All that is looked at. Only `state` must be there; everything referred to must outlive the call.

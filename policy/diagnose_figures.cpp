@@ -72,7 +72,8 @@ void split_memory(Figures& f) noexcept {
 }
 
 // The last sample before the event. Redis takes a large argument's memory when it reads its header,
-// so that samples may show it before the reply comes: there, the lowest of some seconds.
+// so that samples may show it before the reply comes: there, the lowest of some seconds in which no
+// key was added by others.
 [[nodiscard]] const HistoryPoint* point_before(const Figures& f, bool large) noexcept {
     const HistoryPoint* before = nullptr;
     for (const HistoryPoint& point : f.in.history) {
@@ -80,7 +81,8 @@ void split_memory(Figures& f) noexcept {
             break;
         }
         const bool recent = f.event()->at - point.at <= 3 * second;
-        if (!large || before == nullptr || !recent || point.counted <= before->counted) {
+        const bool same_keys = before != nullptr && point.keys <= before->keys + 16;
+        if (!large || !recent || !same_keys || point.counted <= before->counted) {
             before = &point;
         }
     }
@@ -156,6 +158,30 @@ void look_back(Figures& f) noexcept {
     }
 }
 
+// Averages over seconds tell of a load that is over by now: the last two seconds must show it too.
+void tell_pace(Figures& f) noexcept {
+    const MemoryState& state = f.in.state;
+    const MemorySample& sample = f.sample();
+    f.pace = state.growth_bytes_per_s;
+    f.seconds_left = state.time_to_ceiling_s;
+    for (const HistoryPoint& point : f.in.history) {
+        const Nanos age = sample.answered_at - point.at;
+        if (age < second / 2 || age > 5 * second / 2) {
+            continue;
+        }
+        const double then =
+            static_cast<double>(point.counted) - (f.clients_shared ? 0 : bytes(point.clients));
+        const double grown = f.counted - f.clients - then;
+        const double pace = grown * static_cast<double>(second) / static_cast<double>(age);
+        f.pace = std::clamp(pace, 0., std::max(f.pace, 0.));
+        f.seconds_left.reset();
+        if (state.time_to_ceiling_s && f.pace > 0) {
+            f.seconds_left = *state.time_to_ceiling_s * state.growth_bytes_per_s / f.pace;
+        }
+        break;  // the oldest of them
+    }
+}
+
 // What is in no key is no data, though INFO counts it there: subscriptions, tracking, modules. Only
 // where every key was measured, and each exactly: of a collection, MEMORY USAGE looks at some
 // elements.
@@ -196,6 +222,7 @@ Figures figures_of(const Evidence& evidence) noexcept {
     }
     weigh_write(f);
     look_back(f);
+    tell_pace(f);
     if (evidence.sample != nullptr && !evidence.sample->biggest.empty() &&
         still_holds(*evidence.sample, state.sample)) {
         f.biggest = &evidence.sample->biggest.front();
@@ -205,6 +232,12 @@ Figures figures_of(const Evidence& evidence) noexcept {
         take_from_data(f, *evidence.sample);
     }
     return f;
+}
+
+std::int64_t data_bytes(const MemorySample& sample) noexcept {
+    MemoryState state;
+    state.sample = sample;
+    return static_cast<std::int64_t>(figures_of({.state = state}).data);
 }
 
 ServerVersion server_version(std::string_view server) noexcept {

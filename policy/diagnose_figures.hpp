@@ -5,6 +5,7 @@
 #include "policy/diagnose.hpp"
 
 #include <cstdint>
+#include <optional>
 
 namespace spillway::policy {
 
@@ -44,6 +45,8 @@ struct Figures {
     double fallen = 0;                  // counted memory, from its height of the last two seconds
     double risen = 0;  // counted memory without client buffers, from its lowest of ten seconds
     double rise_seconds = 1;  // how long ago that was, at least 1
+    double pace = 0;  // at which lasting memory has grown, and still does: 0 once that is over
+    std::optional<double> seconds_left{};  // at this pace
     double peaked_over =
         0;              // the peak passed the ceiling by this between two samples around the event
     double jumped = 0;  // dataset grew by this in two seconds though no key was added
@@ -66,6 +69,9 @@ struct Figures {
 [[nodiscard]] bool ooms_rise(const Figures& f) noexcept;
 
 [[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
+
+// What values, keys and the tables that find them take, by one reading.
+[[nodiscard]] std::int64_t data_bytes(const MemorySample& sample) noexcept;
 
 // "redis 7.0.15" as numbers; zeros when it does not say.
 struct ServerVersion {

@@ -239,21 +239,38 @@ void tell_clients(const Figures& f, Story& story) {
     }
     const HeavyClient& client = f.in.clients.front();
     const bool output = client.output_bytes >= client.query_bytes;
-    const double held = static_cast<double>(std::max(client.output_bytes, client.query_bytes));
+    const double held = static_cast<double>(
+        client.count > 1 && client.alone() ? client.bytes_of_largest
+                                           : std::max(client.output_bytes, client.query_bytes)
+    );
     if (f.share(held) < .02) {
         return;
     }
-    const std::string who = "client " +
-                            (client.name.empty() ? std::string{} : plain(client.name, 32) + " ") +
-                            "at " + plain(client.address, 48);
+    const std::string name = plain(client.name, 32);
+    const std::string address = plain(client.address, 48);
+    const std::string last = " (last command " + plain(client.command, 32) + ")";
+    if (client.alone()) {
+        story.evidence.push_back(
+            "client " + (name.empty() ? name : name + " ") + "at " + address + " holds " +
+            size(held) + (output ? " of replies that it has not read" : " of queries") + last
+        );
+        story.advice.push_back(
+            "free it now: CLIENT KILL ID " + std::to_string(client.id) + "; then see why " +
+            (output ? "it asks for more than it reads" : "it sends so much at once")
+        );
+        return;
+    }
+    const std::string host = address.substr(0, address.rfind(':'));
     story.evidence.push_back(
-        who + " holds " + size(held) +
-        (output ? " of replies that it has not read" : " of queries") + " (last command " +
-        plain(client.command, 32) + ")"
+        count_text(client.count) + " clients " + (name.empty() ? "at " + host : "named " + name) +
+        " together hold " + size(held) +
+        (output ? " of replies that they have not read" : " of queries") + last
     );
     story.advice.push_back(
-        "free it now: CLIENT KILL ID " + std::to_string(client.id) + "; then see why " +
-        (output ? "it asks for more than it reads" : "it sends so much at once")
+        "see why these " + count_text(client.count) + " clients " +
+        (output ? "ask for more than they read" : "send so much at once") +
+        "; CLIENT KILL ID frees what one holds, the largest is " + std::to_string(client.id) +
+        " with " + size(static_cast<double>(client.bytes_of_largest))
     );
 }
 

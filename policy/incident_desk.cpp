@@ -279,6 +279,30 @@ void IncidentDesk::on_keys(const KeySummary& keys, const MemoryState& state, Mom
     keys_expected_until_ = 0;
     sampled_keys_ = keys;
     sampled_keys_at_ = now.at;
+    look_again(state, now);
+}
+
+void IncidentDesk::on_clients(
+    std::vector<HeavyClient> clients, const MemoryState& state, Moment now
+) {
+    heavy_clients_ = std::move(clients);
+    heavy_clients_at_ = now.at;
+    look_again(state, now);
+}
+
+std::span<const HeavyClient> IncidentDesk::heavy_clients(Nanos now) const noexcept {
+    const bool lately = now - heavy_clients_at_ < clients_last;
+    return lately ? heavy_clients_ : std::span<const HeavyClient>{};
+}
+
+void IncidentDesk::forget_server() noexcept {
+    sampled_keys_.reset();
+    heavy_clients_.clear();
+    keys_expected_until_ = 0;
+}
+
+// With names and figures that were not known when the incident was explained; its cause may change.
+void IncidentDesk::look_again(const MemoryState& state, Moment now) {
     if (!open_ || !open_->explained || !open_->announced || !is_pressed(state)) {
         return;
     }
@@ -287,7 +311,7 @@ void IncidentDesk::on_keys(const KeySummary& keys, const MemoryState& state, Mom
         return;
     }
     if (again.cause == open_->incident.report.diagnosis.cause) {
-        open_->incident.report.diagnosis = std::move(again);  // the same, with names and figures
+        open_->incident.report.diagnosis = std::move(again);
         open_snapshot_.reset();
     } else if (open_->revisions < revisions_max) {
         open_->incident.report.state = state;
@@ -347,7 +371,8 @@ Evidence IncidentDesk::evidence(
         .growth = growth,
         .keys = keys_,
         .now = now.at,
-        .sample = keys_sample(state.sample, now.at)};
+        .sample = keys_sample(state.sample, now.at),
+        .clients = heavy_clients(now.at)};
 }
 
 Report IncidentDesk::report(

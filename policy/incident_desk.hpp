@@ -34,7 +34,8 @@ class IncidentDesk {
     static constexpr Nanos revise_window = 2 * second;
     static constexpr Nanos record_interval = 1 * second;
     static constexpr Nanos quiet_close = 10 * second;
-    static constexpr Nanos keys_last = 300 * second;  // a sample of keys says enough for so long
+    static constexpr Nanos keys_last = 300 * second;    // a sample of keys says enough for so long
+    static constexpr Nanos clients_last = 15 * second;  // buffers come and go
     static constexpr std::size_t records_max =
         256;  // between two ticks; what is beyond is only counted
 
@@ -60,6 +61,14 @@ class IncidentDesk {
     // What a sample of the keys showed, for diagnoses of the next minutes. An incident that is open
     // is looked at again, its cause too.
     void on_keys(const KeySummary& keys, const MemoryState& state, Moment now);
+
+    // The clients that hold most of the memory, largest first, as they were just now.
+    void on_clients(std::vector<HeavyClient> clients, const MemoryState& state, Moment now);
+    // Empty when they are not known, or not known lately.
+    [[nodiscard]] std::span<const HeavyClient> heavy_clients(Nanos now) const noexcept;
+
+    // Samples of keys and clients are of a server that is no longer looked at.
+    void forget_server() noexcept;
 
     // The newest that is not too old; null when there is none.
     [[nodiscard]] const KeySummary* keys_sample(const MemorySample& server, Nanos now)
@@ -127,6 +136,7 @@ class IncidentDesk {
     );
     void write_first(Pending pending, Moment now);
     void revise(const MemoryState& state, Moment now);
+    void look_again(const MemoryState& state, Moment now);
     void change_cause(const Diagnosis& diagnosis);
     void close(Moment now);
     void put(Record record);
@@ -157,6 +167,8 @@ class IncidentDesk {
     std::vector<Record> records_;
     std::optional<KeySummary> sampled_keys_;
     Nanos sampled_keys_at_ = 0;
+    std::vector<HeavyClient> heavy_clients_;
+    Nanos heavy_clients_at_ = 0;
     Nanos keys_expected_until_ = 0;
     std::uint16_t next_id_;
 };

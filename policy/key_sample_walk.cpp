@@ -2,6 +2,8 @@
 // leaves memory unexplained, a search for the few large keys that a sample misses.
 #include "policy/key_sample_walk.hpp"
 
+#include "policy/diagnose_figures.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -82,6 +84,14 @@ TypesByUse types_by_use(std::string_view commandstats) {
     const auto count = static_cast<std::size_t>(unused - types.order.begin());
     types.used = count > 0 ? count : types.order.size();
     return types;
+}
+
+void rebase(KeyWalkPlan& plan, const MemorySample& server) {
+    std::string policy = server.policy.empty() ? plan.server.policy : server.policy;
+    plan.server = server;
+    plan.server.policy = std::move(policy);
+    plan.clustered = server.clustered;
+    plan.data_bytes = data_bytes(server);
 }
 
 KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)) {

@@ -45,6 +45,9 @@ struct KeyWalkPlan {
     TypesByUse types{};
 };
 
+// A newer reading of the same server, from just before the walk begins.
+void rebase(KeyWalkPlan& plan, const MemorySample& server);
+
 // Pure: the commands of next() are sent as one pipeline, their replies given to take(). Every
 // command is O(1) or bounded by its COUNT; MEMORY USAGE looks at five elements at most.
 //

@@ -6,6 +6,16 @@
 
 namespace spillway::policy {
 
+std::optional<std::int64_t> ooms_before(std::span<const HistoryPoint> history, Nanos now) noexcept {
+    constexpr Nanos lately = 10 * second;
+    for (const HistoryPoint& point : history) {
+        if (now - point.at <= lately) {
+            return point.oom_errors;
+        }
+    }
+    return std::nullopt;
+}
+
 MemoryHistory::MemoryHistory() {
     points_.reserve(points_max);
 }
@@ -32,7 +42,8 @@ void MemoryHistory::add(const MemorySample& sample) {
         .lazyfree_pending = sample.lazyfree_pending_objects,
         .keys = sample.keys,
         .expires = sample.expires,
-        .evicted_keys = sample.evicted_keys};
+        .evicted_keys = sample.evicted_keys,
+        .oom_errors = sample.oom_errors};
     learn(sample, point);
     if (points_.size() == points_max) {
         points_.erase(points_.begin());  // 10 KB moved, ten times a second
@@ -64,6 +75,12 @@ void MemoryHistory::learn(const MemorySample& sample, const HistoryPoint& point)
     } else if (!over) {
         facts_.ceiling_lowered_at.reset();
         facts_.ceiling_before = 0;
+    }
+
+    if (limited && !over) {
+        facts_.within_limit_at = point.at;
+    } else if (last != nullptr && last->maxmemory != point.maxmemory) {
+        facts_.within_limit_at.reset();
     }
 
     if (last != nullptr && !primary_ && sample.primary && over) {

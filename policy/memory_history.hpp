@@ -25,6 +25,7 @@ struct HistoryPoint {
     std::int64_t keys = 0;
     std::int64_t expires = 0;
     std::int64_t evicted_keys = -1;
+    std::int64_t oom_errors = 0;
 };
 
 // Known since the server's run id was first seen; all of it is forgotten with a new one.
@@ -34,9 +35,17 @@ struct KnownFacts {
     std::optional<Nanos> ceiling_lowered_at;  // maxmemory fell below what was in use, which has not
                                               // fallen below it since …
     std::int64_t ceiling_before = 0;          // … from this; 0 = no limit
+    // Within its limit, under the maxmemory of today: what exceeds it since was written under it.
+    std::optional<Nanos> within_limit_at;
     std::optional<Nanos>
         promoted_at;  // became a primary above its limit and has stayed above it since
 };
+
+// How many commands the server had refused for memory some seconds ago; empty where nothing is
+// known of then.
+[[nodiscard]] std::optional<std::int64_t> ooms_before(
+    std::span<const HistoryPoint> history, Nanos now
+) noexcept;
 
 class MemoryHistory {
   public:

@@ -39,7 +39,10 @@ admin::Sources ControlPlane::admin_sources() {
     };
     sources.status = [this] { return status_json(); };
     sources.growth = [this]() -> boost::json::value {
-        const std::vector<policy::GrowthRow> rows = growth_rows(growth_shown_max);
+        std::vector<policy::GrowthRow> rows = growth_rows(growth_shown_max);
+        for (policy::GrowthRow& row : rows) {
+            row.pattern = policy::display_pattern(row.pattern, key_display_);
+        }
         return log::growth_json(rows, policy::GrowthLedger::window_default / policy::second);
     };
     sources.incidents = [this]() -> boost::json::value {
@@ -74,11 +77,7 @@ std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count) cons
             sum.merge(*ledger, now);
         }
     }
-    std::vector<policy::GrowthRow> rows = sum.top(count, now);
-    for (policy::GrowthRow& row : rows) {
-        row.pattern = policy::display_pattern(row.pattern, key_display_);
-    }
-    return rows;
+    return sum.top(count, now);
 }
 
 std::string ControlPlane::metrics_text() const {
@@ -195,6 +194,8 @@ boost::json::value ControlPlane::diagnosis_json() const {
         .keys = key_display_,
         .now = now,
         .sample = desk_.keys_sample(state_.sample, now),
+        .clients = desk_.heavy_clients(now),
+        .ooms_before = policy::ooms_before(desk_.history().points(), now),
     };
     log::DoctorReport report;
     report.target = backend_name_;

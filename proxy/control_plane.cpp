@@ -48,12 +48,7 @@ ControlPlane::ControlPlane(
       meter_(guard_settings_),
       desk_(key_display_, static_cast<std::uint16_t>(std::random_device{}())),
       probe_(context, probe_settings(), probe_hooks()),
-      key_sampler_(
-          context,
-          [this](const policy::KeySummary& keys, bool over, std::string problem) {
-              on_keys(keys, over, std::move(problem));
-          }
-      ),
+      key_sampler_(context, sampler_hooks()),
       stale_timer_(context),
       desk_timer_(context),
       drain_timer_(context),
@@ -392,74 +387,6 @@ void ControlPlane::log_bad_header(const std::string& peer, std::string_view prob
                    " was closed: this listener expects a PROXY header, and " + std::string(problem),
         .fields = {{"peer", peer}, {"reason", problem}},
     });
-}
-
-void ControlPlane::on_ooms(std::vector<policy::OomEvent> events) {
-    const std::vector<policy::GrowthRow> growth = growth_rows(5);
-    for (const policy::OomEvent& event : events) {
-        if (event.origin == policy::OomOrigin::backend) {
-            const policy::Evidence evidence{
-                .state = state_,
-                .event = &event,
-                .history = desk_.history().points(),
-                .facts = desk_.history().facts(),
-                .growth = growth,
-                .keys = key_display_,
-                .now = net::monotonic_now(),
-            };
-            const auto cause = static_cast<std::size_t>(policy::likely_cause(evidence));
-            metrics_.oom_replies[metrics::Origin::backend][cause].add(event.count);
-            if (event.form != policy::OomForm::script_denied) {
-                meter_.on_backend_oom(event.at);
-            }
-        }
-        desk_.on_event(event, state_, growth, moment());
-    }
-    sample_keys(events);
-    run_desk();
-    if (desk_.wants_sample()) {
-        probe_.hurry();
-    }
-}
-
-void ControlPlane::run_desk() {
-    for (const policy::Record& record : desk_.tick(moment())) {
-        logger_.write(record);
-    }
-    const std::optional<policy::Nanos> next = desk_.next_tick();
-    if (!next) {
-        return;
-    }
-    const policy::Nanos wait =
-        std::max<policy::Nanos>(*next - net::monotonic_now(), policy::millisecond);
-    desk_timer_.expires_after(std::chrono::nanoseconds(wait));
-    desk_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) {
-            run_desk();
-        }
-    });
-}
-
-// " [spillway cause=… policy=…]": computed when it may be needed, since shards have no time to
-// think.
-std::string ControlPlane::annotation() {
-    if (!loaded_.config.diagnosis.annotate_replies || !state_.sampled) {
-        return {};
-    }
-    const policy::Evidence evidence{
-        .state = state_,
-        .event = nullptr,
-        .history = desk_.history().points(),
-        .facts = desk_.history().facts(),
-        .growth = {},
-        .keys = key_display_,
-        .now = net::monotonic_now(),
-    };
-    std::string tail = " [spillway cause=";
-    tail += policy::name_of(policy::likely_cause(evidence));
-    tail += " policy=";
-    tail += state_.sample.policy.empty() ? "unknown" : state_.sample.policy.substr(0, 40);
-    return tail + "]";
 }
 
 void ControlPlane::note(log::Level level, std::string message) {

@@ -80,7 +80,10 @@ class ControlPlane {
     void log_guard_state();
     void watch_staleness();
     void run_desk();
+    [[nodiscard]] net::SamplerHooks sampler_hooks();
     void sample_keys(std::span<const policy::OomEvent> events);
+    [[nodiscard]] policy::KeyWalkPlan walk_plan(std::span<const policy::OomEvent> events) const;
+    [[nodiscard]] bool clients_are_worth_a_look(policy::Nanos now) const;
     void on_keys(const policy::KeySummary& keys, bool over, std::string problem);
     void handed_over();
     void begin_draining(std::string reason);
@@ -98,6 +101,7 @@ class ControlPlane {
     [[nodiscard]] policy::Moment moment() const;
     [[nodiscard]] std::int64_t sample_age_ms() const;
     [[nodiscard]] std::string annotation();
+    // Patterns as the ledger has them: whoever shows them masks them.
     [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(std::size_t count) const;
     [[nodiscard]] std::string metrics_text() const;
     [[nodiscard]] boost::json::value status_json() const;
@@ -134,6 +138,7 @@ class ControlPlane {
     net::KeySampler key_sampler_;
     std::string keys_problem_;  // why the last sample of the keys is not complete
     policy::Nanos keys_asked_at_ = 0;
+    policy::Nanos clients_asked_at_ = 0;
     std::unique_ptr<admin::Server> admin_;
     boost::asio::steady_timer stale_timer_;
     boost::asio::steady_timer desk_timer_;

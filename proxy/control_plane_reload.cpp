@@ -105,6 +105,10 @@ void ControlPlane::apply(conf::Loaded next) {
 // Nothing is refused by the figures of a server that new connections no longer go to.
 void ControlPlane::forget_backend() {
     backend_up_ = backend_was_reported_ = false;  // the new one's first answer is news
+    key_sampler_.drop();
+    keys_asked_at_ = 0;
+    keys_problem_.clear();
+    desk_.forget_server();
     meter_.change_server();
     const policy::Meter::Reading reading =
         meter_.without_sample(net::monotonic_now(), "the backend has changed");

@@ -2,6 +2,7 @@
 // keys, and lets the diagnosis explain what was seen.
 #include "proxy/doctor/examination.hpp"
 
+#include "policy/client_list.hpp"
 #include "policy/diagnose_figures.hpp"
 #include "policy/evictable.hpp"
 #include "policy/info.hpp"
@@ -42,7 +43,6 @@ constexpr net::SamplerPace pace{
     .time_max = 15'000ms,
     .answer_timeout = 2'000ms};
 constexpr std::size_t sampled_max = 3000;
-constexpr std::int64_t client_list_max = 2000;  // clients: the command walks through all of them
 constexpr std::size_t heavy_clients_max = 5;
 constexpr std::size_t slow_entries = 64;
 
@@ -73,19 +73,6 @@ constexpr std::size_t slow_entries = 64;
     return text.substr(0, std::min(text.find(' '), std::min<std::size_t>(text.size(), 200)));
 }
 
-// The value behind ` name=` of a line of CLIENT LIST.
-[[nodiscard]] std::string_view field(std::string_view line, std::string_view name) noexcept {
-    for (std::size_t at = 0; at < line.size();) {
-        const std::size_t end = std::min(line.find(' ', at), line.size());
-        const auto item = line.substr(at, end - at);
-        if (item.size() > name.size() && item.starts_with(name) && item[name.size()] == '=') {
-            return item.substr(name.size() + 1);
-        }
-        at = end + 1;
-    }
-    return {};
-}
-
 [[nodiscard]] std::int64_t number(std::string_view text) noexcept {
     std::int64_t value = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -103,36 +90,6 @@ constexpr std::size_t slow_entries = 64;
 }
 
 }  // namespace
-
-std::vector<policy::HeavyClient> heavy_clients(std::string_view client_list, std::size_t count) {
-    std::vector<policy::HeavyClient> clients;
-    while (!client_list.empty()) {
-        const std::size_t end = std::min(client_list.find('\n'), client_list.size());
-        const auto line = client_list.substr(0, end);
-        client_list.remove_prefix(std::min(end + 1, client_list.size()));
-        policy::HeavyClient client;
-        client.id = number(field(line, "id"));
-        client.output_bytes = number(field(line, "omem"));
-        const std::int64_t all = number(field(line, "tot-mem"));
-        client.query_bytes = std::max(
-            all - client.output_bytes,
-            number(field(line, "qbuf")) + number(field(line, "argv-mem")) +
-                number(field(line, "multi-mem"))
-        );
-        if (field(line, "flags") == "S" || client.id == 0) {
-            continue;  // a replica's buffers are replication, not clients
-        }
-        client.address = field(line, "addr");
-        client.name = field(line, "name");
-        client.command = field(line, "cmd");
-        clients.push_back(std::move(client));
-    }
-    std::stable_sort(clients.begin(), clients.end(), [](const auto& a, const auto& b) {
-        return a.output_bytes + a.query_bytes > b.output_bytes + b.query_bytes;
-    });
-    clients.resize(std::min(clients.size(), count));
-    return clients;
-}
 
 policy::MemoryState state_of(const std::vector<policy::MemorySample>& samples) {
     policy::MemoryState state;
@@ -372,7 +329,7 @@ asio::awaitable<std::vector<std::pair<std::int32_t, std::string>>> Examination::
 }
 
 asio::awaitable<void> Examination::read_clients(Findings& findings) {
-    if (samples_.back().connected_clients > client_list_max) {
+    if (samples_.back().connected_clients > policy::client_list_max) {
         lack("single clients", "more than 2,000 are connected, and CLIENT LIST walks through all");
         co_return;
     }
@@ -381,7 +338,7 @@ asio::awaitable<void> Examination::read_clients(Findings& findings) {
         lack("single clients (CLIENT LIST)", why_not(answer));
         co_return;
     }
-    findings.clients = heavy_clients(answer.reply.text, heavy_clients_max);
+    findings.clients = policy::heavy_clients(answer.reply.text, heavy_clients_max);
 }
 
 void Examination::conclude(Findings& findings) {

@@ -71,11 +71,6 @@ class Examination {
     std::vector<std::string> unavailable_;
 };
 
-// The lines of CLIENT LIST that hold the most memory, largest first.
-[[nodiscard]] std::vector<policy::HeavyClient> heavy_clients(
-    std::string_view client_list, std::size_t count
-);
-
 // What samples, oldest first, say together: the last one, and growth where it is no mere noise.
 [[nodiscard]] policy::MemoryState state_of(const std::vector<policy::MemorySample>& samples);
 

@@ -1,6 +1,9 @@
 // Samples a server's keys on a connection of ours, within a budget of the server's time.
 #include "proxy/net/key_sampler.hpp"
 
+#include "policy/client_list.hpp"
+#include "policy/diagnose_figures.hpp"
+#include "policy/info.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/resolver.hpp"
 
@@ -27,14 +30,23 @@ constexpr policy::Nanos command_cost_min = 500;  // no command is free, however 
 constexpr policy::Nanos slow = 50 * policy::millisecond;  // beyond what an empty question takes
 constexpr int slow_max = 3;                               // in a row
 constexpr int pings = 3;
+constexpr std::size_t heavy_clients_max = 5;
 
 // Beside the coroutine: GCC 12 cannot have braced lists in an expression that waits.
 std::vector<std::string> ping_question() {
     return {"PING"};
 }
 
-std::vector<std::string> use_question() {
-    return {"INFO", "commandstats"};
+std::vector<std::string> info_question() {
+    return {"INFO", "all"};
+}
+
+std::vector<std::string> clients_question() {
+    return {"CLIENT", "LIST"};
+}
+
+std::vector<std::string> no_touch_question() {
+    return {"CLIENT", "NO-TOUCH", "ON"};
 }
 
 }  // namespace
@@ -107,18 +119,24 @@ asio::awaitable<SamplerEnd> sample_keys(
     co_return end;
 }
 
-KeySampler::KeySampler(asio::io_context& context, Report report)
-    : context_(context), report_(std::move(report)), connection_(context) {}
+KeySampler::KeySampler(asio::io_context& context, SamplerHooks hooks)
+    : context_(context), hooks_(std::move(hooks)), connection_(context) {}
 
 bool KeySampler::start(policy::KeyWalkPlan plan, ProbeSettings settings, SamplerPace pace) {
     if (busy_ || stopped_) {
         return false;
     }
     busy_ = true;
+    dropped_ = false;
     settings_ = std::move(settings);
     pace_ = pace;
     asio::co_spawn(context_, run(std::move(plan)), asio::detached);
     return true;
+}
+
+void KeySampler::drop() noexcept {
+    dropped_ = busy_;
+    connection_.close();
 }
 
 void KeySampler::stop() noexcept {
@@ -126,17 +144,54 @@ void KeySampler::stop() noexcept {
     connection_.close();
 }
 
-asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
+// Empty when the connection is still of use.
+asio::awaitable<std::string> KeySampler::look_around(policy::KeyWalkPlan& plan) {
     std::string problem = co_await log_in(connection_, settings_);
-    if (problem.empty()) {
-        const auto answer = co_await connection_.ask(use_question(), pace_.answer_timeout);
-        problem = answer.problem;
-        if (answer.ok && answer.reply.is_text()) {
-            plan.types = policy::types_by_use(answer.reply.text);
+    if (!problem.empty()) {
+        co_return problem;
+    }
+    policy::MemorySample fresh;
+    fresh.asked_at = monotonic_now();
+    const auto answer = co_await connection_.ask(info_question(), pace_.answer_timeout);
+    if (!answer.ok) {
+        co_return answer.problem;
+    }
+    fresh.answered_at = monotonic_now();
+    if (answer.reply.is_text()) {
+        plan.types = policy::types_by_use(answer.reply.text);
+        if (policy::parse_info(answer.reply.text, fresh) == policy::InfoProblem::none) {
+            policy::rebase(plan, fresh);
         }
     }
+    const policy::ServerVersion version = policy::server_version(plan.server.server);
+    if (version.at_least(7, 2) && (version.redis || version.valkey)) {  // a look is no use of a key
+        const auto told = co_await connection_.ask(no_touch_question(), pace_.answer_timeout);
+        if (!told.ok) {
+            co_return told.problem;
+        }
+    }
+    if (plan.server.connected_clients <= policy::client_list_max) {
+        problem = co_await read_clients();
+    }
+    co_return problem;
+}
+
+asio::awaitable<std::string> KeySampler::read_clients() {
+    const auto answer = co_await connection_.ask(clients_question(), pace_.answer_timeout);
+    if (!answer.ok) {
+        co_return answer.problem;
+    }
+    if (answer.reply.is_text() && !answer.reply.is_error() && !stopped_ && !dropped_) {
+        hooks_.on_clients(policy::heavy_clients(answer.reply.text, heavy_clients_max));
+    }
+    co_return std::string();
+}
+
+asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
+    const bool clients_only = plan.sampled_max == 0;
+    std::string problem = co_await look_around(plan);
     policy::KeyWalk walk(std::move(plan));
-    if (problem.empty()) {
+    if (problem.empty() && !clients_only) {
         bool begun = false;
         bool searching = false;
         const SamplerEnd end = co_await sample_keys(context_, connection_, walk, pace_, [&] {
@@ -144,10 +199,11 @@ asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
             const bool sampled = !searching && walk.is_searching();
             begun = begun || first_look;
             searching = searching || sampled;
-            if ((first_look || sampled) && !stopped_) {
-                report_(walk.summary(), false, {});
+            const bool wanted = !stopped_ && !dropped_;
+            if ((first_look || sampled) && wanted) {
+                hooks_.on_keys(walk.summary(), false, {});
             }
-            return !stopped_;
+            return wanted;
         });
         problem = end.problem;
         if (problem.empty() && !walk.refused().empty()) {
@@ -156,8 +212,8 @@ asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
     }
     connection_.close();
     busy_ = false;
-    if (!stopped_) {
-        report_(walk.summary(), true, std::move(problem));
+    if (!stopped_ && !dropped_ && !clients_only) {
+        hooks_.on_keys(walk.summary(), true, std::move(problem));
     }
 }
 

@@ -1,6 +1,7 @@
 // Samples a server's keys on a connection of ours, within a budget of the server's time.
 #pragma once
 
+#include "policy/diagnose.hpp"
 #include "policy/key_sample_walk.hpp"
 #include "proxy/net/control_connection.hpp"
 #include "proxy/net/memory_probe.hpp"
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -40,30 +42,39 @@ struct SamplerEnd {
     std::function<bool()> goes_on  // after each pipeline; false ends it
 );
 
+struct SamplerHooks {
+    // Called when the candidates have been looked at, when the sample is complete and a search
+    // begins (`over` false both times), and at the end.
+    std::function<void(policy::KeySummary keys, bool over, std::string problem)> on_keys;
+    // Before that: the clients that hold most, as CLIENT LIST shows them.
+    std::function<void(std::vector<policy::HeavyClient> clients)> on_clients;
+};
+
 // Samples the backend's keys for a running proxy, one sample at a time, on connections that it
 // makes for each. Everything on the io_context's thread.
 class KeySampler {
   public:
-    // Called when the candidates have been looked at, when the sample is complete and a search
-    // begins
-    // (`over` false both times), and at the end.
-    using Report = std::function<void(policy::KeySummary keys, bool over, std::string problem)>;
+    KeySampler(boost::asio::io_context& context, SamplerHooks hooks);
 
-    KeySampler(boost::asio::io_context& context, Report report);
-
-    // False while one is under way.
+    // False while one is under way. What `plan` says of the server is read anew first: in a burst
+    // the last reading is already another server's, so to say. No `sampled_max`: clients alone.
     bool start(policy::KeyWalkPlan plan, ProbeSettings settings, SamplerPace pace);
+    // What is under way is of another server by now: it ends, and nothing of it is told.
+    void drop() noexcept;
     void stop() noexcept;
 
   private:
     boost::asio::awaitable<void> run(policy::KeyWalkPlan plan);
+    [[nodiscard]] boost::asio::awaitable<std::string> look_around(policy::KeyWalkPlan& plan);
+    [[nodiscard]] boost::asio::awaitable<std::string> read_clients();
 
     boost::asio::io_context& context_;
     ProbeSettings settings_;
     SamplerPace pace_;
-    Report report_;
+    SamplerHooks hooks_;
     ControlConnection connection_;
     bool busy_ = false;
+    bool dropped_ = false;
     bool stopped_ = false;
 };
 

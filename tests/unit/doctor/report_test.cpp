@@ -95,24 +95,6 @@ TEST(DoctorReport, KeysCannotBreakTheTerminal) {
     EXPECT_NE(text.find("a?[2Jb?ccc"), std::string::npos) << text;
 }
 
-TEST(DoctorExamination, ClientsThatHoldMuchComeFirst) {
-    const auto clients = heavy_clients(
-        "id=3 addr=1.2.3.4:5 name= omem=0 tot-mem=2000 qbuf=10 cmd=ping flags=N\n"
-        "id=4 addr=[::1]:6 name=report omem=5000000 tot-mem=5002000 qbuf=0 cmd=lrange flags=N\n"
-        "id=5 addr=1.2.3.4:9 name=r omem=9000000 tot-mem=9000000 cmd=replconf flags=S\n"
-        "nonsense\n",
-        5
-    );
-    ASSERT_EQ(clients.size(), 2U) << "a replica's buffers are not clients'";
-    EXPECT_EQ(clients[0].id, 4);
-    EXPECT_EQ(clients[0].name, "report");
-    EXPECT_EQ(clients[0].output_bytes, 5'000'000);
-    EXPECT_EQ(clients[0].query_bytes, 2000);
-    EXPECT_EQ(clients[1].command, "ping");
-    EXPECT_TRUE(heavy_clients("", 5).empty());
-    EXPECT_EQ(heavy_clients("id=1 addr=a\nid=2 addr=b\n", 1).size(), 1U);
-}
-
 TEST(DoctorExamination, GrowthIsWhatEachHalfOfTheWatchShows) {
     policy::MemorySample a = sample_of("oversized_before", 0);
     policy::MemorySample b = a;

@@ -94,6 +94,35 @@ TEST_F(IncidentKeys, WhereTheCauseStaysItGainsItsNames) {
     EXPECT_TRUE(says(desk.incidents().front()->report.diagnosis.evidence, "cart:* (other) holds"));
 }
 
+TEST_F(IncidentKeys, AnotherServersKeysAndClientsAreForgotten) {
+    desk.on_keys(one_big_hash(), state, moment());
+    desk.on_clients({HeavyClient{.id = 7, .name = "report"}}, state, moment());
+    ASSERT_NE(desk.keys_sample(state.sample, now), nullptr);
+    ASSERT_EQ(desk.heavy_clients(now).size(), 1U);
+    desk.forget_server();
+    EXPECT_EQ(desk.keys_sample(state.sample, now), nullptr);
+    EXPECT_TRUE(desk.heavy_clients(now).empty());
+}
+
+TEST_F(IncidentKeys, ClientsThatHoldMuchAreNamedWhileTheyDo) {
+    refuse();
+    (void)desk.tick(moment());
+    now += 5 * second;
+    state.sample.asked_at = now - millisecond;
+    state.sample.answered_at = now;
+    state.sample.clients_normal_bytes = 20 << 20;
+    state.sample.used_memory_overhead += 20 << 20;
+    state.sample.used_memory_dataset -= 20 << 20;
+    desk.on_sample(state, moment());
+    const std::vector<HeavyClient> clients = {
+        {.id = 7, .address = "10.0.0.1:5", .name = "report", .output_bytes = 19 << 20}};
+    desk.on_clients(clients, state, moment());
+    EXPECT_TRUE(says(desk.incidents().front()->report.diagnosis.evidence, "client report at"));
+    EXPECT_EQ(desk.incidents().front()->report.diagnosis.cause, Cause::client_buffers);
+    now += 16 * second;
+    EXPECT_TRUE(desk.heavy_clients(now).empty()) << "buffers come and go";
+}
+
 TEST_F(IncidentKeys, AnOldSampleSaysNothing) {
     desk.on_keys(one_big_hash(), state, moment());
     EXPECT_NE(desk.keys_sample(state.sample, now), nullptr);

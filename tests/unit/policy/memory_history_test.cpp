@@ -66,6 +66,30 @@ TEST(MemoryHistory, ALoweredCeilingIsKnownWhileUseIsAboveIt) {
     EXPECT_FALSE(history.facts().ceiling_lowered_at) << "raised";
 }
 
+TEST(MemoryHistory, KnowsWhetherUseWasWithinTheLimitOfToday) {
+    MemoryHistory history;
+    history.add(sample(1, 90, 80));
+    EXPECT_FALSE(history.facts().within_limit_at) << "nobody saw how it got there";
+    history.add(sample(2, 70, 80));
+    EXPECT_EQ(history.facts().within_limit_at, 2);
+    history.add(sample(3, 120, 80));
+    EXPECT_EQ(history.facts().within_limit_at, 2) << "written past the limit";
+    history.add(sample(4, 120, 60));
+    EXPECT_FALSE(history.facts().within_limit_at) << "not of this limit";
+}
+
+TEST(MemoryHistory, RefusalsBeforeAreThoseOfSomeSecondsAgo) {
+    MemoryHistory history;
+    EXPECT_FALSE(ooms_before(history.points(), second));
+    for (int i = 1; i <= 20; ++i) {
+        MemorySample s = sample(i * second, 1, 100);
+        s.oom_errors = i;
+        history.add(s);
+    }
+    EXPECT_EQ(ooms_before(history.points(), 20 * second), 10);
+    EXPECT_FALSE(ooms_before(history.points(), 40 * second)) << "of so long ago nothing is said";
+}
+
 TEST(MemoryHistory, APromotionMattersWhileMemoryIsAboveTheLimit) {
     MemoryHistory history;
     MemorySample s = sample(1, 60, 50);
