@@ -79,6 +79,7 @@ using Scores = std::array<double, rules.size()>;
     );
 }
 
+constexpr double brimful = .997;  // the next writes fill it
 constexpr double nearly_full = .97;
 constexpr double rather_full = .9;
 
@@ -100,14 +101,17 @@ constexpr double rather_full = .9;
 
 // Full and standing still is how many a server lives for years; full and growing is not.
 [[nodiscard]] bool is_pressed(const Figures& f) noexcept {
-    const auto& left = f.in.state.time_to_ceiling_s;
-    const bool soon = left && *left < 60;
-    const bool growing = left && *left < 600;
+    const auto grows_full_within = [&f](double seconds) {
+        return f.seconds_left && *f.seconds_left < seconds;
+    };
     // Without a baseline it may have refused at any time; with one, what is long past does not
     // count.
     const bool refuses = f.in.ooms_before ? ooms_rise(f) : f.sample().oom_errors > 0;
-    return soon || f.fullness() >= nearly_full ||
-           (f.fullness() >= rather_full && (growing || refuses));
+    const bool nothing_goes = f.sample().family == EvictionFamily::noeviction;
+    const bool stands_still = nothing_goes && f.sample().oom_errors == 0;
+    const double full = stands_still ? brimful : nearly_full;
+    return grows_full_within(120) || f.fullness() >= full ||
+           (f.fullness() >= rather_full && (grows_full_within(600) || refuses));
 }
 
 [[nodiscard]] Health health_of(const Figures& f) noexcept {

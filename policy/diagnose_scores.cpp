@@ -69,7 +69,8 @@ template <std::size_t Count>
 // not get there by writes.
 [[nodiscard]] double data_above_limit(const Figures& f) noexcept {
     const bool evicts = f.sample().family == EvictionFamily::all_keys;
-    if (!f.limited || evicts || f.in.facts.ceiling_lowered_at || f.in.facts.promoted_at) {
+    if (!f.limited || evicts || f.in.facts.ceiling_lowered_at || f.in.facts.promoted_at ||
+        f.in.facts.within_limit_at) {
         return 0;
     }
     const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over) / f.ceiling;
@@ -265,12 +266,11 @@ double write_burst(const Figures& f) noexcept {
     if (!f.limited) {
         return 0;
     }
-    const double ten_seconds = std::max(f.in.state.growth_bytes_per_s * 10, f.risen);
+    const double ten_seconds = f.event() == nullptr ? f.pace * 10 : std::max(f.pace * 10, f.risen);
     const double pace = curve(
         f.share(ten_seconds - f.write_held), std::array<Step, 3>{{{.03, 0}, {.05, .4}, {.3, .55}}}
     );
-    const auto& left = f.in.state.time_to_ceiling_s;
-    if (f.event() == nullptr && left && *left < 60) {
+    if (f.event() == nullptr && f.seconds_left && *f.seconds_left < 120) {
         return .8;  // whatever is in use: at this pace it does not last
     }
     return f.event() != nullptr || f.fullness() > .5 ? pace : 0;

@@ -174,13 +174,29 @@ void replication_buffers(const Figures& f, Story& story) {
 }
 
 void script_memory(const Figures& f, Story& story) {
-    std::string text =
-        "cached scripts and functions hold " + size(f.scripts) + ", " + of_ceiling(f, f.scripts);
-    if (f.sample().cached_scripts > 0) {
+    const auto functions = std::min(
+        static_cast<double>(std::max<std::int64_t>(f.sample().functions_bytes, 0)), f.scripts
+    );
+    const bool by_functions = functions > f.scripts / 2;
+    std::string text = by_functions ? "functions hold " : "cached scripts hold ";
+    text += size(f.scripts) + ", " + of_ceiling(f, f.scripts);
+    if (by_functions && f.sample().libraries > 0) {
+        text += " (" + count_text(f.sample().libraries) + " libraries)";
+    } else if (!by_functions && f.sample().cached_scripts > 0) {
         text += " (" + count_text(f.sample().cached_scripts) + " scripts)";
     }
     story.evidence.push_back(std::move(text));
     story.evidence.push_back("data takes " + size(f.data) + ", " + of_ceiling(f, f.data));
+    if (by_functions) {
+        story.advice.emplace_back(
+            "see which libraries are loaded (FUNCTION LIST), and delete those that nobody calls: "
+            "FUNCTION DELETE name"
+        );
+        story.advice.emplace_back(
+            "load one library under one name, with REPLACE, and give values as arguments of FCALL"
+        );
+        return;
+    }
     story.advice.emplace_back(
         "give values to scripts as KEYS and ARGV: each new text is kept until SCRIPT FLUSH"
     );
@@ -345,16 +361,16 @@ void provider_limit(const Figures& f, Story& story) {
 }
 
 void write_burst(const Figures& f, Story& story) {
-    const double pace = std::max(f.in.state.growth_bytes_per_s, f.risen / f.rise_seconds);
+    const double pace = f.event() == nullptr ? f.pace : std::max(f.pace, f.risen / f.rise_seconds);
     std::string text = "memory grew by about " + size(pace) + "/s";
     if (const GrowthRow* row = top_row(f)) {
         text += ", most by " + pattern_name(f, *row) + " (" + writer(*row) + ")";
     }
     story.evidence.push_back(std::move(text));
     tell_fresh(f, story);
-    if (f.in.state.time_to_ceiling_s && f.room > 0) {
+    if (f.seconds_left && f.room > 0) {
         story.evidence.push_back(
-            "at this pace the ceiling is reached in " + duration_text(*f.in.state.time_to_ceiling_s)
+            "at this pace the ceiling is reached in " + duration_text(*f.seconds_left)
         );
     }
     advise_growth(f, story);
@@ -448,9 +464,22 @@ void healthy(const Figures& f, Story& story) {
         size(f.counted) + " of " + size(f.ceiling) + " is in use (" + percent_text(f.fullness()) +
         "), policy " + (f.sample().policy.empty() ? "not shown" : f.sample().policy)
     );
-    if (f.sample().family == EvictionFamily::all_keys && f.fullness() > .95) {
+    const bool nearly_full = f.fullness() > .95;
+    if (f.sample().family == EvictionFamily::all_keys && nearly_full) {
         story.evidence.emplace_back(
             "a full cache is healthy: nearly every key may be evicted to make room"
+        );
+    } else if (f.sample().family == EvictionFamily::noeviction && nearly_full) {
+        story.evidence.push_back(
+            "only " + size(f.room) + " is left, but memory stands still and nothing is refused"
+        );
+        advise_raise(f, story);
+    }
+    if (f.sample().oom_errors > 0) {
+        story.evidence.push_back(
+            "commands were refused for memory before this look, " +
+            count_text(f.sample().oom_errors) +
+            " since the counters began; there is room for such writes now, if they are small"
         );
     }
 }

@@ -56,6 +56,8 @@ struct MemorySample {
     std::int64_t lazyfree_pending_objects = -1;
     std::int64_t eviction_exceeded_ms = -1;  // current_eviction_exceeded_time
     std::int64_t cached_scripts = -1;        // number_of_cached_scripts
+    std::int64_t libraries = -1;             // number_of_libraries
+    std::int64_t functions_bytes = -1;       // used_memory_functions, a part of scripts
     std::int64_t connected_replicas = -1;    // connected_slaves
 
     std::int64_t keys = 0;     // summed over all databases

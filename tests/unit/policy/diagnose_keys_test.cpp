@@ -139,6 +139,35 @@ TEST(DiagnoseKeys, TheHeaviestClientIsNamed) {
     EXPECT_TRUE(says(d.advice, "CLIENT KILL ID 7"));
 }
 
+TEST(DiagnoseKeys, ManyClientsOfOneNameAreOneCulprit) {
+    MemorySample at = sample_of("noeviction_full");
+    at.clients_normal_bytes = 20 * mib;
+    at.used_memory_overhead += 20 * mib;
+    at.used_memory_dataset -= 20 * mib;
+    const Scene scene({}, at);
+    std::vector<HeavyClient> clients = {
+        {.id = 7,
+         .address = "10.0.0.1:5",
+         .name = "feeder-*",
+         .command = "get",
+         .output_bytes = 19 * mib,
+         .query_bytes = 0,
+         .count = 300,
+         .bytes_of_largest = mib}};
+    Evidence evidence = scene.evidence(false);
+    evidence.clients = clients;
+    Diagnosis d = diagnose(evidence);
+    EXPECT_TRUE(says(
+        d.evidence,
+        "300 clients named feeder-* together hold 19 MiB of replies that they have not read"
+    )) << all_of(d);
+    EXPECT_TRUE(says(d.advice, "the largest is 7 with 1 MiB")) << all_of(d);
+
+    clients[0].bytes_of_largest = 15 * mib;
+    d = diagnose(evidence);
+    EXPECT_TRUE(says(d.evidence, "client feeder-* at 10.0.0.1:5 holds 15 MiB")) << "one of them";
+}
+
 TEST(DiagnoseKeys, DataFarAboveTheLimitDidNotGetThereByWrites) {
     MemorySample at = sample_of("noeviction_full");
     at.maxmemory = at.used_memory * 2 / 3;
@@ -160,6 +189,23 @@ TEST(DiagnoseKeys, DataFarAboveTheLimitDidNotGetThereByWrites) {
     at.maxmemory = at.used_memory * 99 / 100;
     EXPECT_EQ(Scene({}, at).look().cause, Cause::noeviction_at_ceiling)
         << "as full as writes make it";
+}
+
+TEST(DiagnoseKeys, WhatGrewPastALimitThatWasThereWasNotLowered) {
+    MemorySample at = sample_of("noeviction_full");
+    at.config_sets = 1;
+    MemorySample before = at;
+    at.maxmemory = before.maxmemory = at.used_memory * 2 / 3;
+    before.used_memory = at.maxmemory / 2;
+    std::vector<MemorySample> since(12, at);  // longer than the figures look back
+    Scene scene({before}, at);
+    EXPECT_EQ(scene.look().cause, Cause::noeviction_at_ceiling);
+    for (MemorySample& sample : since) {
+        sample.answered_at = scene.state.sample.answered_at + second;
+        scene.history.add(sample);
+        scene.state = state_of(sample);
+    }
+    EXPECT_EQ(scene.look().cause, Cause::noeviction_at_ceiling) << all_of(scene.look());
 }
 
 TEST(DiagnoseKeys, FullAndStandingStillIsNoAlarm) {
@@ -192,6 +238,57 @@ TEST(DiagnoseKeys, FullAndStandingStillIsNoAlarm) {
     Evidence evidence = half.evidence(false);
     evidence.ooms_before = 2;
     EXPECT_EQ(diagnose(evidence).health, Health::oom) << "one more while we looked";
+}
+
+TEST(DiagnoseKeys, NearlyFullIsNoAlarmWhileNothingGrowsAndNothingIsRefused) {
+    MemorySample at = sample_of("noeviction_full");
+    at.oom_errors = 0;
+    at.used_memory = at.maxmemory / 100 * 99;
+    const Diagnosis d = Scene({}, at).look();
+    EXPECT_EQ(d.health, Health::healthy) << all_of(d);
+    EXPECT_TRUE(says(d.evidence, "is left, but memory stands still")) << all_of(d);
+    EXPECT_TRUE(says(d.advice, "raise maxmemory")) << all_of(d);
+
+    at.used_memory = at.maxmemory / 1000 * 998;
+    EXPECT_EQ(Scene({}, at).look().health, Health::at_risk) << "brimful";
+
+    at.used_memory = at.maxmemory / 100 * 99;
+    at.oom_errors = 1;
+    EXPECT_EQ(Scene({}, at).look().health, Health::at_risk) << "it was fuller";
+}
+
+// A load of some seconds ago leaves an average behind; only growth that goes on is a danger.
+TEST(DiagnoseKeys, GrowthThatIsOverIsNoAlarm) {
+    MemorySample at = sample_of("noeviction_full");
+    at.oom_errors = 0;
+    at.used_memory = at.maxmemory / 10 * 7;
+    MemorySample before = at;
+    Scene scene({before, before}, at);
+    scene.state.growth_bytes_per_s = 1e6;
+    scene.state.time_to_ceiling_s = 20;
+    EXPECT_EQ(scene.look().health, Health::healthy) << all_of(scene.look());
+
+    before.used_memory = at.used_memory - 3 * mib;
+    Scene growing({before, before}, at);
+    growing.state.growth_bytes_per_s = 1e6;
+    growing.state.time_to_ceiling_s = 20;
+    EXPECT_EQ(growing.look().cause, Cause::write_burst) << all_of(growing.look());
+    EXPECT_EQ(growing.look().health, Health::at_risk);
+}
+
+TEST(DiagnoseKeys, FunctionsAreToldFromCachedScripts) {
+    MemorySample at = sample_of("scripts_full");
+    const Diagnosis scripts = Scene({}, at).look();
+    EXPECT_TRUE(says(scripts.evidence, "cached scripts hold 16 MiB")) << all_of(scripts);
+    EXPECT_TRUE(says(scripts.advice, "SCRIPT FLUSH"));
+    at.functions_bytes = at.used_memory_scripts;
+    at.libraries = 8000;
+    const Diagnosis functions = Scene({}, at).look();
+    EXPECT_EQ(functions.cause, Cause::script_memory);
+    EXPECT_TRUE(says(functions.evidence, "functions hold 16 MiB")) << all_of(functions);
+    EXPECT_TRUE(says(functions.evidence, "(8,000 libraries)")) << all_of(functions);
+    EXPECT_TRUE(says(functions.advice, "FUNCTION DELETE")) << all_of(functions);
+    EXPECT_FALSE(says(functions.advice, "SCRIPT FLUSH")) << all_of(functions);
 }
 
 }  // namespace

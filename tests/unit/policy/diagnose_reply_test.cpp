@@ -255,5 +255,17 @@ TEST(Diagnose, EvictionTooSlowIsAFindingButNeverOfAReply) {
     EXPECT_FALSE(has(scene.diagnosis().also, Cause::eviction_too_slow));
 }
 
+// What others wrote meanwhile is no room that this write could have had.
+TEST(DiagnoseReply, ALargeWriteBehindALoadIsWeighedAgainstTheRoomOfItsMoment) {
+    MemorySample empty = sample_of("oversized_before");
+    empty.used_memory = mib;
+    empty.keys = 0;
+    MemorySample loaded = sample_of("oversized_before");
+    Scene scene({empty, loaded}, sample_of("oversized_at"));
+    scene.event = blob(scene.event.at);
+    const Diagnosis d = scene.diagnosis();
+    EXPECT_EQ(d.cause, Cause::oversized_write) << all_of(d);
+}
+
 }  // namespace
 }  // namespace spillway::policy

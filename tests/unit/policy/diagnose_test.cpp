@@ -331,9 +331,9 @@ TEST(Diagnose, ReplicaBuffersThatRedisDoesNotCountAreNotBlamed) {
 TEST(Diagnose, ScriptMemory) {
     const Diagnosis d = Scene({}, sample_of("scripts_full")).diagnosis();
     EXPECT_EQ(d.cause, Cause::script_memory);
-    EXPECT_TRUE(says(
-        d.evidence, "scripts and functions hold 16 MiB, 97 % of the 16 MiB ceiling (30,000 scripts)"
-    ));
+    EXPECT_TRUE(
+        says(d.evidence, "cached scripts hold 16 MiB, 97 % of the 16 MiB ceiling (30,000 scripts)")
+    );
     EXPECT_TRUE(says(d.advice, "SCRIPT FLUSH"));
 }
 
