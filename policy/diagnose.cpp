@@ -56,6 +56,7 @@ constexpr std::array rules = {
         score::provider_limit,
         words::provider_limit,
         words::against_provider_limit},
+    CauseRule{Cause::cluster_skew, score::cluster_skew, words::cluster_skew, nullptr},
     CauseRule{Cause::write_burst, score::write_burst, words::write_burst, nullptr},
     CauseRule{Cause::unknown, score::unknown, words::unknown, nullptr},
 };
@@ -124,6 +125,9 @@ constexpr double rather_full = .9;
     }
     if (!f.limited || s.used_memory < 0 || !s.primary) {  // replicas ignore the limit
         return Health::healthy;
+    }
+    if (refused_with_room(f)) {
+        return Health::at_risk;
     }
     const bool others_hold_it = f.share(f.clients + f.replication + f.scripts + f.non_data) > .5;
     switch (s.family) {

@@ -37,6 +37,14 @@ struct HeavyClient {
     }
 };
 
+// Another primary of the same cluster.
+struct SiblingNode {
+    std::string address{};
+    std::int64_t counted = 0;
+    std::int64_t ceiling = 0;  // 0 = none
+    int slots = 0;
+};
+
 // All that is looked at. Only `state` must be there; everything referred to must outlive the call.
 struct Evidence {
     const MemoryState& state;
@@ -46,8 +54,10 @@ struct Evidence {
     std::span<const GrowthRow> growth{};  // largest first, patterns as the ledger has them
     KeyDisplay keys{};                    // how patterns may be named in sentences
     Nanos now = 0;
-    const KeySummary* sample = nullptr;         // what a sample of the keys showed
-    std::span<const HeavyClient> clients{};     // largest first
+    const KeySummary* sample = nullptr;       // what a sample of the keys showed
+    std::span<const HeavyClient> clients{};   // largest first
+    std::span<const SiblingNode> siblings{};  // of a cluster, as far as they answered
+    int own_slots = 0;
     std::optional<std::int64_t> ooms_before{};  // errorstat_OOM when the watch began
 };
 

@@ -171,7 +171,10 @@ void tell_pace(Figures& f) noexcept {
         }
         const double then =
             static_cast<double>(point.counted) - (f.clients_shared ? 0 : bytes(point.clients));
-        const double grown = f.counted - f.clients - then;
+        const bool more_keys = sample.keys > point.keys + 16;
+        const double noise = more_keys ? 65'536 : std::max(262'144., .002 * f.ceiling);
+        const double risen = f.counted - f.clients - then;
+        const double grown = risen > noise ? risen : 0;
         const double pace = grown * static_cast<double>(second) / static_cast<double>(age);
         f.pace = std::clamp(pace, 0., std::max(f.pace, 0.));
         f.seconds_left.reset();
@@ -180,6 +183,18 @@ void tell_pace(Figures& f) noexcept {
         }
         break;  // the oldest of them
     }
+}
+
+// A node without a limit of its own is measured by ours.
+void compare_siblings(Figures& f) noexcept {
+    if (!f.limited || f.in.siblings.empty()) {
+        return;
+    }
+    double sum = 0;
+    for (const SiblingNode& node : f.in.siblings) {
+        sum += fullness_of(node, f.ceiling);
+    }
+    f.siblings_fullness = sum / static_cast<double>(f.in.siblings.size());
 }
 
 // What is in no key is no data, though INFO counts it there: subscriptions, tracking, modules. Only
@@ -205,6 +220,17 @@ bool ooms_rise(const Figures& f) noexcept {
     return f.in.ooms_before && f.sample().oom_errors > *f.in.ooms_before;
 }
 
+bool peaked_at_limit(const Figures& f) noexcept {
+    return f.limited && bytes(f.sample().used_memory_peak) >= .97 * f.ceiling;
+}
+
+bool refused_with_room(const Figures& f) noexcept {
+    const MemorySample& s = f.sample();
+    return f.limited && f.event() == nullptr && s.oom_errors > 0 && s.primary && !s.was_replica &&
+           s.config_sets == 0 && s.used_memory_peak >= s.used_memory &&
+           bytes(s.used_memory_peak) < .9 * f.ceiling;
+}
+
 Figures figures_of(const Evidence& evidence) noexcept {
     Figures f{.in = evidence};
     const MemoryState& state = evidence.state;
@@ -223,6 +249,7 @@ Figures figures_of(const Evidence& evidence) noexcept {
     weigh_write(f);
     look_back(f);
     tell_pace(f);
+    compare_siblings(f);
     if (evidence.sample != nullptr && !evidence.sample->biggest.empty() &&
         still_holds(*evidence.sample, state.sample)) {
         f.biggest = &evidence.sample->biggest.front();
@@ -232,6 +259,11 @@ Figures figures_of(const Evidence& evidence) noexcept {
         take_from_data(f, *evidence.sample);
     }
     return f;
+}
+
+double fullness_of(const SiblingNode& node, double ceiling) noexcept {
+    const double own = bytes(node.ceiling);
+    return bytes(node.counted) / (own > 0 ? own : ceiling);
 }
 
 std::int64_t data_bytes(const MemorySample& sample) noexcept {

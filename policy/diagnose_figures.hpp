@@ -53,6 +53,8 @@ struct Figures {
     double always_over =
         0;  // lasting memory was above the ceiling by this all the time; or negative
 
+    std::optional<double> siblings_fullness{};  // of the other primaries of a cluster, on average
+
     const SampledKey* biggest = nullptr;  // of the keys that were looked at
     double biggest_share = 0;             // of the dataset
 
@@ -68,7 +70,16 @@ struct Figures {
 // The server has refused commands for memory since the baseline that the evidence has.
 [[nodiscard]] bool ooms_rise(const Figures& f) noexcept;
 
+// Memory has been near the limit at some time since the server began, be it for a moment.
+[[nodiscard]] bool peaked_at_limit(const Figures& f) noexcept;
+
+// It has refused commands at some time though memory never came near a limit that nobody changed.
+[[nodiscard]] bool refused_with_room(const Figures& f) noexcept;
+
 [[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
+
+// Of its own limit, or of `ceiling` where it has none.
+[[nodiscard]] double fullness_of(const SiblingNode& node, double ceiling) noexcept;
 
 // What values, keys and the tables that find them take, by one reading.
 [[nodiscard]] std::int64_t data_bytes(const MemorySample& sample) noexcept;

@@ -38,6 +38,7 @@ namespace score {
 [[nodiscard]] double noeviction_at_ceiling(const Figures& f) noexcept;
 [[nodiscard]] double eviction_too_slow(const Figures& f) noexcept;
 [[nodiscard]] double provider_limit(const Figures& f) noexcept;
+[[nodiscard]] double cluster_skew(const Figures& f) noexcept;
 [[nodiscard]] double write_burst(const Figures& f) noexcept;
 [[nodiscard]] double unknown(const Figures& f) noexcept;
 }  // namespace score

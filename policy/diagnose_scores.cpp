@@ -240,12 +240,16 @@ double provider_limit(const Figures& f) noexcept {
     if (form_is(f, OomForm::provider)) {
         return .97;
     }
-    if (f.event() == nullptr && ooms_rise(f)) {  // seen from outside: doctor
-        return f.limited
-                   ? curve(
-                         f.room / f.ceiling, std::array<Step, 3>{{{.02, 0}, {.05, .6}, {.2, .75}}}
-                     )
-                   : .8;
+    const bool refuses = ooms_rise(f) || refused_with_room(f);
+    if (f.event() == nullptr && refuses) {  // seen from outside: doctor
+        // Whatever brought memory to the limit for a moment, a large write or a buffer, its peak
+        // tells.
+        const double weight = peaked_at_limit(f) ? .2 : 1;
+        return f.limited ? weight * curve(
+                                        f.room / f.ceiling,
+                                        std::array<Step, 3>{{{.02, 0}, {.05, .6}, {.2, .75}}}
+                                    )
+                         : .8;
     }
     if (!f.reply || f.event()->form == OomForm::script_denied) {
         return 0;
@@ -260,6 +264,14 @@ double provider_limit(const Figures& f) noexcept {
     return unexplained
                ? curve(f.room / f.ceiling, std::array<Step, 3>{{{.02, 0}, {.05, .6}, {.2, .75}}})
                : 0;
+}
+
+double cluster_skew(const Figures& f) noexcept {
+    if (!f.siblings_fullness) {
+        return 0;
+    }
+    const double gap = f.fullness() - *f.siblings_fullness;
+    return at_ceiling(f) * curve(gap, std::array<Step, 3>{{{.15, 0}, {.25, .9}, {.4, .96}}});
 }
 
 double write_burst(const Figures& f) noexcept {

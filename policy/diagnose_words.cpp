@@ -333,6 +333,16 @@ void provider_limit(const Figures& f, Story& story) {
             "the wording of the reply is a service's own, not that of Redis at maxmemory"
         );
     }
+    if (f.event() == nullptr && f.sample().oom_errors > 0) {
+        story.evidence.push_back(
+            "commands were refused for memory " + count_text(f.sample().oom_errors) +
+            (f.sample().oom_errors == 1 ? " time" : " times") +
+            (f.limited && !peaked_at_limit(f)
+                 ? ", though use never exceeded " +
+                       size(static_cast<double>(f.sample().used_memory_peak))
+                 : "")
+        );
+    }
     if (f.limited) {
         story.evidence.push_back(
             "INFO shows " + size(f.counted) + " of " + size(f.ceiling) + " in use"

@@ -23,6 +23,7 @@ void big_key(const Figures& f, Story& story);
 void noeviction_at_ceiling(const Figures& f, Story& story);
 void eviction_too_slow(const Figures& f, Story& story);
 void provider_limit(const Figures& f, Story& story);
+void cluster_skew(const Figures& f, Story& story);  // in diagnose_cluster.cpp
 void write_burst(const Figures& f, Story& story);
 void unknown(const Figures& f, Story& story);
 

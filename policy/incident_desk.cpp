@@ -295,6 +295,11 @@ std::span<const HeavyClient> IncidentDesk::heavy_clients(Nanos now) const noexce
     return lately ? heavy_clients_ : std::span<const HeavyClient>{};
 }
 
+const OomEvent* IncidentDesk::recent_event(Nanos now) const noexcept {
+    const bool lately = open_ && open_->explained && now - open_->last_at < recent;
+    return lately ? &*open_->explained : nullptr;
+}
+
 void IncidentDesk::forget_server() noexcept {
     sampled_keys_.reset();
     heavy_clients_.clear();

@@ -34,7 +34,8 @@ class IncidentDesk {
     static constexpr Nanos revise_window = 2 * second;
     static constexpr Nanos record_interval = 1 * second;
     static constexpr Nanos quiet_close = 10 * second;
-    static constexpr Nanos keys_last = 300 * second;    // a sample of keys says enough for so long
+    static constexpr Nanos keys_last = 300 * second;  // a sample of keys says enough for so long
+    static constexpr Nanos recent = 3 * second;
     static constexpr Nanos clients_last = 15 * second;  // buffers come and go
     static constexpr std::size_t records_max =
         256;  // between two ticks; what is beyond is only counted
@@ -66,6 +67,9 @@ class IncidentDesk {
     void on_clients(std::vector<HeavyClient> clients, const MemoryState& state, Moment now);
     // Empty when they are not known, or not known lately.
     [[nodiscard]] std::span<const HeavyClient> heavy_clients(Nanos now) const noexcept;
+
+    // The backend's reply that an open incident rests on, while such replies come; else null.
+    [[nodiscard]] const OomEvent* recent_event(Nanos now) const noexcept;
 
     // Samples of keys and clients are of a server that is no longer looked at.
     void forget_server() noexcept;

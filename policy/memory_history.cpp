@@ -7,7 +7,7 @@
 namespace spillway::policy {
 
 std::optional<std::int64_t> ooms_before(std::span<const HistoryPoint> history, Nanos now) noexcept {
-    constexpr Nanos lately = 10 * second;
+    constexpr Nanos lately = 3 * second;
     for (const HistoryPoint& point : history) {
         if (now - point.at <= lately) {
             return point.oom_errors;

@@ -187,7 +187,7 @@ boost::json::value ControlPlane::diagnosis_json() const {
     const policy::Nanos now = net::monotonic_now();
     const policy::Evidence evidence{
         .state = state_,
-        .event = nullptr,
+        .event = desk_.recent_event(now),
         .history = desk_.history().points(),
         .facts = desk_.history().facts(),
         .growth = growth,

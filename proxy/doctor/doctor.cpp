@@ -158,6 +158,7 @@ class Doctor {
             Examination examination(
                 context_,
                 settings_.url,
+                history_,
                 [this](std::string_view doing, double done) { progress_.show(doing, done); }
             );
             const std::string problem = co_await examination.run(findings);
@@ -182,6 +183,7 @@ class Doctor {
     Settings settings_;
     asio::io_context context_{1};
     ProgressLine progress_;
+    policy::MemoryHistory history_;  // a watch remembers what it saw
     int status_ = exit_failure;
     bool interrupted_ = false;
 };

@@ -3,6 +3,7 @@
 #include "proxy/doctor/examination.hpp"
 
 #include "policy/client_list.hpp"
+#include "policy/cluster_nodes.hpp"
 #include "policy/diagnose_figures.hpp"
 #include "policy/evictable.hpp"
 #include "policy/info.hpp"
@@ -34,7 +35,7 @@ constexpr auto connect_timeout = 3000ms;
 constexpr auto answer_timeout = 5000ms;
 constexpr auto sample_pause = 250ms;
 constexpr unsigned samples_before = 3;  // of the keys being sampled, and after it
-constexpr unsigned samples_after = 2;
+constexpr unsigned samples_after = 3;
 // Who calls for a doctor waits for the answer: a tenth of the server's time for seconds at most, in
 // pieces of a millisecond; and a quarter where memory is unexplained, to find who holds it.
 constexpr net::SamplerPace pace{
@@ -45,6 +46,8 @@ constexpr net::SamplerPace pace{
 constexpr std::size_t sampled_max = 3000;
 constexpr std::size_t heavy_clients_max = 5;
 constexpr std::size_t slow_entries = 64;
+constexpr std::size_t siblings_max = 16;
+constexpr auto sibling_timeout = 1000ms;
 
 // Questions are made beside the coroutines: GCC 12 cannot have braced lists in an expression that
 // waits.
@@ -69,6 +72,19 @@ constexpr std::size_t slow_entries = 64;
     return {"CLIENT", "LIST"};
 }
 
+[[nodiscard]] std::vector<std::string> nodes_question() {
+    return {"CLUSTER", "NODES"};
+}
+
+[[nodiscard]] std::vector<std::string> login_question(const conf::BackendUrl& url) {
+    std::vector<std::string> question{"AUTH"};
+    if (!url.user.empty()) {
+        question.push_back(url.user);
+    }
+    question.push_back(url.password.reveal());
+    return question;
+}
+
 [[nodiscard]] std::string_view word(std::string_view text) noexcept {
     return text.substr(0, std::min(text.find(' '), std::min<std::size_t>(text.size(), 200)));
 }
@@ -82,6 +98,15 @@ constexpr std::size_t slow_entries = 64;
 [[nodiscard]] double lasting(const policy::MemorySample& sample) noexcept {
     const auto clients = std::max<std::int64_t>(sample.clients_normal_bytes, 0);
     return static_cast<double>(sample.counted() - std::min(clients, sample.counted()));
+}
+
+// Keys with a TTL come, and nearly as many expire: what they gain is the lag of expiry.
+[[nodiscard]] bool is_churn(
+    const policy::MemorySample& first, const policy::MemorySample& last
+) noexcept {
+    const std::int64_t lasting_keys = (last.keys - last.expires) - (first.keys - first.expires);
+    const std::int64_t expired = last.expired_keys - first.expired_keys;
+    return lasting_keys <= 0 && expired > last.expires - first.expires;
 }
 
 // Of a question that failed: the server's error, or what became of the connection.
@@ -106,17 +131,23 @@ policy::MemoryState state_of(const std::vector<policy::MemorySample>& samples) {
     state.ceiling = std::max<std::int64_t>(state.sample.maxmemory, 0);
     state.headroom = state.ceiling - state.counted + state.evictable;
 
-    // Buffers come and go, overwriting moves memory about: it is growth when each half of the watch
-    // shows it, and either much of it or more keys.
+    // Buffers come and go, overwriting moves memory about, keys expire in batches: it is growth
+    // when nearly every step of the watch shows it, and either much of it or more keys.
     const policy::MemorySample& first = samples.front();
     const policy::MemorySample& middle = samples[samples.size() / 2];
     const policy::MemorySample& last = samples.back();
     const double seconds = static_cast<double>(last.answered_at - first.answered_at) / 1e9;
     const double risen = lasting(last) - lasting(first);
-    const bool steadily = lasting(middle) > lasting(first) && lasting(last) > lasting(middle);
+    double fallen = 0;
+    for (std::size_t i = 1; i < samples.size(); ++i) {
+        fallen += std::max(0., lasting(samples[i - 1]) - lasting(samples[i]));
+    }
+    const bool steadily =
+        lasting(middle) > lasting(first) && lasting(last) > lasting(middle) && fallen < .1 * risen;
     const bool more_keys = middle.keys > first.keys && last.keys > middle.keys;
     const double noise = std::max(262'144., .005 * static_cast<double>(state.ceiling));
-    if (seconds > 0 && steadily && (risen > noise || (more_keys && risen > 65'536))) {
+    if (seconds > 0 && steadily && !is_churn(first, last) &&
+        (risen > noise || (more_keys && risen > 65'536))) {
         state.growth_bytes_per_s = risen / seconds;
         const bool evicts = last.family == policy::EvictionFamily::all_keys;
         if (state.ceiling > 0 && state.headroom > 0 && !evicts) {
@@ -127,11 +158,17 @@ policy::MemoryState state_of(const std::vector<policy::MemorySample>& samples) {
     return state;
 }
 
-Examination::Examination(asio::io_context& context, conf::BackendUrl url, Progress progress)
+Examination::Examination(
+    asio::io_context& context,
+    conf::BackendUrl url,
+    policy::MemoryHistory& history,
+    Progress progress
+)
     : context_(context),
       url_(std::move(url)),
       progress_(std::move(progress)),
-      connection_(context) {}
+      connection_(context),
+      history_(history) {}
 
 asio::awaitable<std::string> Examination::run(Findings& findings) {
     findings = {};
@@ -150,6 +187,7 @@ asio::awaitable<std::string> Examination::run(Findings& findings) {
     }
     if (problem.empty()) {
         co_await read_clients(findings);
+        co_await read_siblings();
         conclude(findings);
     }
     connection_.close();
@@ -174,12 +212,7 @@ asio::awaitable<std::string> Examination::connect() {
             "redis://host:6379 or unix:///path/to/redis.sock";
     }
     if (!url_.user.empty() || !url_.password.empty()) {
-        std::vector<std::string> question{"AUTH"};
-        if (!url_.user.empty()) {
-            question.push_back(url_.user);
-        }
-        question.push_back(url_.password.reveal());
-        const auto answer = co_await connection_.ask(std::move(question), answer_timeout);
+        const auto answer = co_await connection_.ask(login_question(url_), answer_timeout);
         if (!answer.ok) {
             co_return where + ": " + answer.problem;
         }
@@ -230,6 +263,10 @@ asio::awaitable<std::string> Examination::take_sample(Findings& findings) {
     }
     if (sample.maxmemory < 0 || sample.policy.empty()) {
         co_await read_hidden_limit(sample);
+    }
+    if (samples_.empty()) {  // what was refused since the last examination counts in this one
+        ooms_before_ =
+            history_.points().empty() ? sample.oom_errors : history_.points().back().oom_errors;
     }
     history_.add(sample);
     samples_.push_back(std::move(sample));
@@ -341,6 +378,66 @@ asio::awaitable<void> Examination::read_clients(Findings& findings) {
     findings.clients = policy::heavy_clients(answer.reply.text, heavy_clients_max);
 }
 
+// Whether the other primaries of a cluster have room.
+asio::awaitable<void> Examination::read_siblings() {
+    siblings_.clear();
+    if (!samples_.back().clustered || !samples_.back().primary) {
+        co_return;
+    }
+    const auto answer = co_await connection_.ask(nodes_question(), answer_timeout);
+    if (!answer.ok || !answer.reply.is_text()) {
+        lack("the other nodes of the cluster (CLUSTER NODES)", why_not(answer));
+        co_return;
+    }
+    const policy::ClusterView view = policy::cluster_view(answer.reply.text, siblings_max);
+    own_slots_ = view.own_slots;
+    for (const policy::ClusterNode& node : view.siblings) {
+        progress_(
+            "asking the other nodes",
+            static_cast<double>(siblings_.size()) / static_cast<double>(view.siblings.size())
+        );
+        policy::SiblingNode sibling;
+        conf::Address address;
+        address.host = node.host;
+        address.port = node.port;
+        sibling.address = conf::to_string(address);
+        sibling.slots = node.slots;
+        const std::string problem = co_await ask_sibling(std::move(address), sibling);
+        if (problem.empty()) {
+            siblings_.push_back(std::move(sibling));
+        } else {
+            lack("node " + sibling.address, problem);
+        }
+    }
+}
+
+asio::awaitable<std::string> Examination::ask_sibling(
+    conf::Address address, policy::SiblingNode& into
+) {
+    net::ControlConnection connection(context_);
+    std::string problem =
+        co_await connection.connect(co_await net::resolve(address), sibling_timeout);
+    if (problem.empty() && !url_.password.empty()) {
+        const auto login = co_await connection.ask(login_question(url_), sibling_timeout);
+        problem = login.problem;  // a refusal shows at the next question
+    }
+    if (problem.empty()) {
+        const auto answer = co_await connection.ask(info_question(false), sibling_timeout);
+        policy::MemorySample sample;
+        const bool read =
+            answer.ok && answer.reply.is_text() &&
+            policy::parse_info(answer.reply.text, sample) == policy::InfoProblem::none;
+        if (read) {
+            into.counted = std::max<std::int64_t>(sample.counted(), 0);
+            into.ceiling = std::max<std::int64_t>(sample.maxmemory, 0);
+        } else {
+            problem = std::string(why_not(answer));
+        }
+    }
+    connection.close();
+    co_return problem;
+}
+
 void Examination::conclude(Findings& findings) {
     findings.state = state_of(samples_);
     findings.looked_at = net::monotonic_now();
@@ -353,7 +450,9 @@ void Examination::conclude(Findings& findings) {
         .now = findings.looked_at,
         .sample = findings.keys.known() ? &findings.keys : nullptr,
         .clients = findings.clients,
-        .ooms_before = samples_.front().oom_errors,
+        .siblings = siblings_,
+        .own_slots = own_slots_,
+        .ooms_before = ooms_before_,
     };
     findings.diagnosis = policy::diagnose(evidence);
     findings.unavailable = unavailable_;

@@ -39,7 +39,13 @@ using Progress = std::function<void(std::string_view doing, double done)>;
 
 class Examination {
   public:
-    Examination(boost::asio::io_context& context, conf::BackendUrl url, Progress progress);
+    // `history` is what earlier examinations of the same server left, if any.
+    Examination(
+        boost::asio::io_context& context,
+        conf::BackendUrl url,
+        policy::MemoryHistory& history,
+        Progress progress
+    );
 
     // Empty when `findings` are complete, else why not, and what to do.
     [[nodiscard]] boost::asio::awaitable<std::string> run(Findings& findings);
@@ -53,6 +59,10 @@ class Examination {
     [[nodiscard]] boost::asio::awaitable<void> read_clients(Findings& findings);
     [[nodiscard]] boost::asio::awaitable<std::vector<std::pair<std::int32_t, std::string>>>
     slow_keys();
+    [[nodiscard]] boost::asio::awaitable<void> read_siblings();
+    [[nodiscard]] boost::asio::awaitable<std::string> ask_sibling(
+        conf::Address address, policy::SiblingNode& into
+    );
     void conclude(Findings& findings);
     void lack(std::string what, std::string_view reason);
 
@@ -66,8 +76,11 @@ class Examination {
     std::int64_t limit_ = -1;  // by CONFIG GET, where INFO hides it
     std::string policy_;
 
-    policy::MemoryHistory history_;
+    policy::MemoryHistory& history_;
+    std::int64_t ooms_before_ = 0;
     std::vector<policy::MemorySample> samples_;
+    std::vector<policy::SiblingNode> siblings_;
+    int own_slots_ = 0;
     std::vector<std::string> unavailable_;
 };
 

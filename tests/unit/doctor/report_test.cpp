@@ -121,5 +121,27 @@ TEST(DoctorExamination, GrowthIsWhatEachHalfOfTheWatchShows) {
     EXPECT_EQ(state_of({a, b, c}).growth_bytes_per_s, 0) << "buffers come and go";
 }
 
+TEST(DoctorExamination, WhatGoesUpAndDownOrExpiresIsNoGrowth) {
+    std::vector<policy::MemorySample> watch;
+    for (int i = 0; i < 7; ++i) {
+        watch.push_back(sample_of("oversized_before", i * policy::second / 4));
+        watch.back().used_memory += i * 500'000;
+    }
+    EXPECT_GT(state_of(watch).growth_bytes_per_s, 0);
+    std::vector<policy::MemorySample> sawtooth = watch;
+    sawtooth[2].used_memory += 1'000'000;
+    EXPECT_EQ(state_of(sawtooth).growth_bytes_per_s, 0);
+
+    std::vector<policy::MemorySample> churn = watch;
+    churn.back().keys += 1000;
+    churn.back().expires += 1000;
+    churn.back().expired_keys += 900;
+    EXPECT_GT(state_of(churn).growth_bytes_per_s, 0) << "more come than go";
+    churn.back().expired_keys += 5000;
+    EXPECT_EQ(state_of(churn).growth_bytes_per_s, 0);
+    churn.back().keys += 1;
+    EXPECT_GT(state_of(churn).growth_bytes_per_s, 0) << "and keys that stay";
+}
+
 }  // namespace
 }  // namespace spillway::doctor

@@ -291,5 +291,25 @@ TEST(DiagnoseKeys, FunctionsAreToldFromCachedScripts) {
     EXPECT_FALSE(says(functions.advice, "SCRIPT FLUSH")) << all_of(functions);
 }
 
+// Without a watch: a peak far below a limit that nobody changed, and refusals all the same.
+TEST(DiagnoseKeys, RefusalsThatTheLimitCannotExplainAreTheProviders) {
+    MemorySample at = sample_of("noeviction_full");
+    at.maxmemory = at.used_memory_peak * 2;
+    at.config_sets = 0;
+    at.oom_errors = 40;
+    const Diagnosis d = Scene({}, at).look();
+    EXPECT_EQ(d.cause, Cause::provider_limit) << all_of(d);
+    EXPECT_EQ(d.health, Health::at_risk);
+    EXPECT_TRUE(says(d.evidence, "refused for memory 40 times, though use never exceeded"));
+
+    at.config_sets = 1;
+    EXPECT_EQ(Scene({}, at).look().health, Health::healthy) << "the limit may have been raised";
+    at.config_sets = -1;
+    EXPECT_EQ(Scene({}, at).look().health, Health::healthy) << "or so for all we know";
+    at.config_sets = 0;
+    at.used_memory_peak = at.maxmemory;
+    EXPECT_EQ(Scene({}, at).look().health, Health::healthy) << "it was full once";
+}
+
 }  // namespace
 }  // namespace spillway::policy

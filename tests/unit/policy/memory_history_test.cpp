@@ -86,7 +86,7 @@ TEST(MemoryHistory, RefusalsBeforeAreThoseOfSomeSecondsAgo) {
         s.oom_errors = i;
         history.add(s);
     }
-    EXPECT_EQ(ooms_before(history.points(), 20 * second), 10);
+    EXPECT_EQ(ooms_before(history.points(), 20 * second), 17);
     EXPECT_FALSE(ooms_before(history.points(), 40 * second)) << "of so long ago nothing is said";
 }
 
