@@ -94,9 +94,18 @@ class CreditPool {
         return now - last >= interval &&
                flushed_at_.compare_exchange_strong(last, now, std::memory_order_relaxed);
     }
+    // Somebody waits for what the next sample grants. Answers whether anybody does since it was
+    // asked last.
+    void note_held() noexcept { held_.store(true, std::memory_order_relaxed); }
+    [[nodiscard]] bool take_held() noexcept {
+        return held_.exchange(false, std::memory_order_relaxed);
+    }
     // How many connections of all shards wait for credit. Answers the new count.
     std::int64_t change_waiters(std::int64_t by) noexcept {
         return waiters_.fetch_add(by, std::memory_order_relaxed) + by;
+    }
+    [[nodiscard]] std::int64_t waiters() const noexcept {
+        return waiters_.load(std::memory_order_relaxed);
     }
     // Less than half of what the last sample granted is left: time to ask for the next one.
     [[nodiscard]] bool running_low() const noexcept {
@@ -109,6 +118,7 @@ class CreditPool {
     std::atomic<std::int64_t> reserve_{0};
     std::atomic<std::int64_t> granted_{Grant::unlimited};
     std::atomic<std::int64_t> waiters_{0};
+    std::atomic<bool> held_{false};
     std::atomic<std::int64_t> outdated_at_{-1};
     std::atomic<std::int64_t> flushed_at_{-1'000'000'000};
     std::atomic<std::uint32_t> key_moves_{0};

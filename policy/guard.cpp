@@ -56,6 +56,7 @@ Judgement Guard::hold(Waiting& waiting) noexcept {
     if (waiting.held_in != round_) {
         waiting.held_in = round_;
         ++held_in_round_;
+        pool_.note_held();
     }
     return {Verdict::hold};
 }

@@ -206,6 +206,11 @@ InfoProblem parse_info(std::string_view text, MemorySample& into) {
     fresh.asked_at = into.asked_at;
     fresh.answered_at = into.answered_at;
     into = std::move(fresh);
+    return refresh_from_info(text, into);
+}
+
+InfoProblem refresh_from_info(std::string_view text, MemorySample& into) {
+    into.used_memory = -1;
     if (text.size() > info_bytes_max) {
         return InfoProblem::too_long;
     }
@@ -220,7 +225,9 @@ InfoProblem parse_info(std::string_view text, MemorySample& into) {
         take_line(line, into, identity);
         text.remove_prefix(std::min(end + 1, text.size()));
     }
-    into.server = identity.text();
+    if (std::string server = identity.text(); !server.empty()) {
+        into.server = std::move(server);
+    }
     return into.used_memory < 0 ? InfoProblem::no_memory : InfoProblem::none;
 }
 

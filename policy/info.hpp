@@ -23,4 +23,8 @@ inline constexpr std::size_t info_bytes_max = 4UL << 20;
 // field given twice the last usable one wins.
 [[nodiscard]] InfoProblem parse_info(std::string_view text, MemorySample& into);
 
+// The same for a text of some sections only: what it does not tell stays as it was, but for
+// used_memory, which it must.
+[[nodiscard]] InfoProblem refresh_from_info(std::string_view text, MemorySample& into);
+
 }  // namespace spillway::policy

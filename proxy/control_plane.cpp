@@ -23,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto stale_step = 250ms;
+constexpr policy::Nanos tell_interval = 20 * policy::millisecond;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
@@ -151,6 +152,7 @@ net::ProbeHooks ControlPlane::probe_hooks() {
                 return desk_.wants_sample() ? net::MemoryProbe::interval_min
                                             : meter_.next_interval(configured);
             },
+        .wants_all = [this] { return desk_.wants_sample(); },
     };
 }
 
@@ -258,12 +260,31 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
 
 void ControlPlane::take(const policy::Meter::Reading& reading) {
     state_ = reading.state;
+    if (is_news(reading)) {
+        tell_shards(reading);
+    }
+    log_guard_state();
+}
+
+// Near the ceiling samples come by the hundred a second, and most of them only grant credit, which
+// the shards find by themselves.
+bool ControlPlane::is_news(const policy::Meter::Reading& reading) {
+    const bool held = pool_.take_held() || pool_.waiters() > 0;
+    return held || told_at_ == 0 || reading.state.state != told_state_ ||
+           reading.steady != told_steady_ || pool_.outdated_at() >= told_asked_at_ ||
+           net::monotonic_now() - told_at_ >= tell_interval;
+}
+
+void ControlPlane::tell_shards(const policy::Meter::Reading& reading) {
+    told_at_ = net::monotonic_now();
+    told_asked_at_ = reading.state.sample.asked_at;
+    told_state_ = reading.state.state;
+    told_steady_ = reading.steady;
     const auto state = std::make_shared<const policy::MemoryState>(state_);
     const std::string tail = annotation();
     for (const auto& shard : shards_) {
         shard->publish({.state = state, .steady = reading.steady, .annotation = tail});
     }
-    log_guard_state();
 }
 
 void ControlPlane::on_failure(std::string reason, bool reachable) {

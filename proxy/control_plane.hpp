@@ -72,6 +72,8 @@ class ControlPlane {
     void on_commands(std::shared_ptr<const resp::CommandTable> commands);
     void on_ooms(std::vector<policy::OomEvent> events);
     void take(const policy::Meter::Reading& reading);
+    [[nodiscard]] bool is_news(const policy::Meter::Reading& reading);
+    void tell_shards(const policy::Meter::Reading& reading);
     void forget_backend();
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
@@ -160,6 +162,10 @@ class ControlPlane {
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
     policy::Nanos bad_header_logged_at_ = 0;
+    policy::Nanos told_at_ = 0;        // when the shards were told of a sample …
+    policy::Nanos told_asked_at_ = 0;  // … which was asked for then
+    policy::GuardState told_state_ = policy::GuardState::blind;
+    bool told_steady_ = true;
     policy::Nanos started_at_ = 0;
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;

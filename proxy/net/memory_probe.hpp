@@ -40,6 +40,8 @@ struct ProbeHooks {
     // No sample, at each try. `reachable`: the server answers, but not this.
     std::function<void(std::string reason, bool reachable)> on_failure;
     std::function<policy::Nanos()> interval;  // from one INFO to the next
+    // The next sample is for people, not for the guard alone: all of it must be of this moment.
+    std::function<bool()> wants_all;
 };
 
 class MemoryProbe {
@@ -60,6 +62,7 @@ class MemoryProbe {
     boost::asio::awaitable<std::string> open();
     boost::asio::awaitable<std::string> read_commands();
     boost::asio::awaitable<std::string> sample_once();
+    [[nodiscard]] bool asks_for_all() const;
     boost::asio::awaitable<void> pause(policy::Nanos duration);
 
     boost::asio::io_context& context_;
@@ -68,6 +71,8 @@ class MemoryProbe {
     ControlConnection connection_;
     boost::asio::steady_timer timer_;
     std::shared_ptr<const std::vector<Endpoint>> endpoints_;
+    policy::MemorySample last_;       // while connected: what the next one need not ask for again
+    policy::Nanos all_asked_at_ = 0;  // when all of it was; 0 = never on this connection
     policy::Nanos asked_at_ = 0;
     policy::Nanos resolved_at_ = 0;
     bool all_sections_ = true;  // several INFO sections in one call: Redis 7.0 and later
