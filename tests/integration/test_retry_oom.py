@@ -93,6 +93,23 @@ class Retry(GuardTest):
         expected = b":1\r\n:2\r\n$2\r\nab\r\n$100000\r\n" + b"x" * 100_000 + b"\r\n"
         self.assertEqual(self.read(client, len(expected)), expected)
 
+    def test_a_command_held_behind_it_is_let_go_in_its_time(self):
+        self.redis = self.enterContext(RedisServer(binary=self.binary, maxmemory="64mb",
+                                                   maxmemory_policy="noeviction"))
+        self.redis.command("SETRANGE", "ballast", 55 * MB, "x")
+        self.redis.command("CONFIG", "SET", "maxmemory", 32 * MB)
+        # By a ceiling that it is told, the guard has room, but no credit for a large write at once.
+        rule = {"name": "appends", "commands": ["APPEND"], "priority": "critical"}
+        self.start(self.redis, guard={"retry_oom": True, "hold_max": "2s", "rule": [rule]},
+                   monitor={"interval": "50ms", "ceiling": "64mb"})
+        self.spillway.wait_state("paced")
+        client = self.raw(("APPEND", "k", "a"), ("SET", "large", "x" * 500_000), ("GET", "k"))
+        self.held(2)  # both are
+        self.relieve()
+        expected = b":1\r\n+OK\r\n$1\r\na\r\n"
+        self.assertEqual(self.read(client, len(expected)), expected)
+        self.assertEqual(self.retries("answered"), 1)
+
     def test_many_clients_at_once(self):
         self.full()
         clients = [self.raw(("APPEND", f"k:{n}", "v" * 100)) for n in range(50)]
