@@ -109,6 +109,7 @@ void Meter::forget() {
     has_last_ = can_compare_ = false;
     growing_ = false;
     evidence_ = recent_ = carried_ = {};
+    swing_bytes_ = 0;
     foreign_.forget();
     evictable_.forget();
     keys_per_s_ = 0;
@@ -281,10 +282,15 @@ Meter::Evidence Meter::learn(const MemoryState& state, const Interval& interval)
     const Evidence of_interval = evidence;
     evidence.add(carried_);
     carried_ = {};
-    // No more can be ours than all of ours that may have run.
-    const double most = 1.5 * std::max(possible, evidence.estimated) + noise;
-    evidence.gained = std::clamp(evidence.gained, -most, most);
-    evidence.seen = std::clamp(evidence.seen, -0.5 * evidence.estimated - noise, most);
+    // No more can be ours than all of ours that may have run. What is beyond it is kept, so that
+    // swings of memory cancel out over time; but not so much that one of them could speak against a
+    // load that is too small to have caused it.
+    const double most = 1.5 * std::max(possible, evidence.estimated);
+    const double kept = pace_noise_of(state.ceiling) / 2;
+    swing_bytes_ += evidence.gained;
+    evidence.gained = std::clamp(swing_bytes_, -most, most);
+    swing_bytes_ = std::clamp(swing_bytes_ - evidence.gained, -kept, kept);
+    evidence.seen = std::clamp(evidence.seen, -0.5 * evidence.estimated - noise, most + noise);
     evidence_.fade(
         probing_ ? evidence_kept_by_probe
                  : evidence_bytes_max / (evidence_bytes_max + evidence.estimated)

@@ -138,8 +138,9 @@ class Meter {
     // noise of used_memory, so little evidence decides nothing: `allowance_` bytes of gain are not
     // held against a load.
     Evidence evidence_;
-    Evidence recent_;   // since a gain was last compared with what was expected
-    Evidence carried_;  // of intervals in which nothing was answered
+    Evidence recent_;         // since a gain was last compared with what was expected
+    Evidence carried_;        // of intervals in which nothing was answered
+    double swing_bytes_ = 0;  // gained or lost beyond what can have been ours
     double allowance_bytes_ = 1 << 20;
     bool growing_ = false;  // with hysteresis; a load of which nothing is known counts as steady
     ForeignGrowth foreign_;
