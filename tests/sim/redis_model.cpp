@@ -39,16 +39,12 @@ RedisModel::RedisModel(Settings settings, std::uint64_t seed)
     : settings_(std::move(settings)), random_(seed) {}
 
 std::int64_t RedisModel::used() const noexcept {
-    std::int64_t leftovers = 0;
-    for (const Leftover& leftover : leftovers_) {
-        leftovers += leftover.bytes;
-    }
     return settings_.base_bytes + key_bytes_ + 8 * (table_slots_ + old_table_slots_) +
-           large_buffers_ + leftovers + noise_ + connections_ * connection_bytes;
+           large_buffers_ + leftover_bytes_ + noise_ + wobble_ + connections_ * connection_bytes;
 }
 
-std::size_t RedisModel::any_key() {
-    return std::uniform_int_distribution<std::size_t>(0, keys_.size() - 1)(random_);
+std::size_t RedisModel::index_in(const std::vector<Key>& keys) noexcept {
+    return static_cast<std::size_t>(random_.number(0, static_cast<std::int64_t>(keys.size()) - 1));
 }
 
 void RedisModel::receive(const Command& command) {
@@ -69,6 +65,7 @@ bool RedisModel::execute(const Command& command, Nanos now) {
     if (large) {
         large_buffers_ -= 2 * copy;
         leftovers_.push_back({now + 150 * policy::millisecond, copy});
+        leftover_bytes_ += copy;
     }
     if (!runs) {
         ++ooms_;
@@ -80,20 +77,20 @@ bool RedisModel::execute(const Command& command, Nanos now) {
             add_key(command.value_bytes, expires_at);
             break;
         case Command::Kind::overwrite:
-            if (keys_.empty()) {
+            if (keys() == 0) {
                 add_key(command.value_bytes, expires_at);
                 break;
             }
             // Values are replaced by values of the same kind; sizes spread, but do not drift.
             break;
         case Command::Kind::remove:
-            if (!keys_.empty()) {
-                remove_key(any_key());
+            if (keys() > 0) {
+                remove_any_key();
             }
             break;
         case Command::Kind::append:
             if (!keys_.empty()) {
-                keys_[any_key()].bytes += command.value_bytes;
+                keys_[index_in(keys_)].bytes += command.value_bytes;
                 key_bytes_ += command.value_bytes;
             }
             break;
@@ -107,9 +104,8 @@ bool RedisModel::execute(const Command& command, Nanos now) {
 void RedisModel::add_key(std::int64_t value_bytes, Nanos expires_at) {
     const std::int64_t bytes = key_with_value(value_bytes) + (expires_at != 0 ? 32 : 0);
     grow_table();
-    keys_.push_back({bytes, expires_at});
+    (expires_at != 0 ? expiring_ : keys_).push_back({bytes, expires_at});
     key_bytes_ += bytes;
-    expires_ += expires_at != 0 ? 1 : 0;
 }
 
 // A doubling that would cross the limit is put off until the table is 1.618 times full.
@@ -117,48 +113,53 @@ void RedisModel::grow_table() {
     if (!settings_.jumps) {
         return;
     }
-    const auto keys = static_cast<std::int64_t>(keys_.size());
-    if (old_table_slots_ != 0 && keys_.size() >= rehash_ends_at_keys_) {
+    const auto count = static_cast<std::int64_t>(keys());
+    if (old_table_slots_ != 0 && keys() >= rehash_ends_at_keys_) {
         old_table_slots_ = 0;
     }
-    if (keys < table_slots_ || old_table_slots_ != 0) {
+    if (count < table_slots_ || old_table_slots_ != 0) {
         return;
     }
     const bool crosses = used() + 16 * table_slots_ > settings_.maxmemory;
-    if (crosses && static_cast<double>(keys) <= 1.618 * static_cast<double>(table_slots_)) {
+    if (crosses && static_cast<double>(count) <= 1.618 * static_cast<double>(table_slots_)) {
         return;
     }
     old_table_slots_ = table_slots_;
-    while (table_slots_ <= keys) {
+    while (table_slots_ <= count) {
         table_slots_ *= 2;
     }
-    rehash_ends_at_keys_ = keys_.size() + keys_.size() / rehash_length_share;
+    rehash_ends_at_keys_ = keys() + keys() / rehash_length_share;
 }
 
-void RedisModel::remove_key(std::size_t index) {
-    key_bytes_ -= keys_[index].bytes;
-    expires_ -= keys_[index].expires_at != 0 ? 1 : 0;
-    keys_[index] = keys_.back();
-    keys_.pop_back();
+void RedisModel::remove_key(std::vector<Key>& keys, std::size_t index) {
+    key_bytes_ -= keys[index].bytes;
+    keys[index] = keys.back();
+    keys.pop_back();
+}
+
+void RedisModel::remove_any_key() {
+    const std::int64_t place = random_.number(0, static_cast<std::int64_t>(keys()) - 1);
+    const auto index = static_cast<std::size_t>(place);
+    if (index < keys_.size()) {
+        remove_key(keys_, index);
+    } else {
+        remove_key(expiring_, index - keys_.size());
+    }
 }
 
 // As Redis: over the limit, keys are evicted by policy; without any, the command is refused.
 bool RedisModel::make_room() {
     const policy::EvictionFamily family = policy::eviction_family(settings_.policy);
     while (used() > settings_.maxmemory && settings_.maxmemory > 0 && primary_) {
-        if (family == policy::EvictionFamily::noeviction || keys_.empty()) {
+        const bool any = family == policy::EvictionFamily::all_keys && keys() > 0;
+        const bool expiring = family == policy::EvictionFamily::volatile_keys && !expiring_.empty();
+        if (any) {
+            remove_any_key();
+        } else if (expiring) {
+            remove_key(expiring_, index_in(expiring_));
+        } else {
             return false;
         }
-        std::size_t victim = any_key();
-        if (family == policy::EvictionFamily::volatile_keys) {
-            if (expires_ == 0) {
-                return false;
-            }
-            for (std::size_t i = 0; keys_[victim].expires_at == 0 && i < keys_.size(); ++i) {
-                victim = (victim + 1) % keys_.size();
-            }
-        }
-        remove_key(victim);
         ++evicted_;
     }
     return true;
@@ -166,18 +167,24 @@ bool RedisModel::make_room() {
 
 void RedisModel::tick(Nanos now) {
     now_ = now;
-    noise_ = std::uniform_int_distribution<std::int64_t>(0, settings_.noise_bytes)(random_);
-    std::erase_if(leftovers_, [now](const Leftover& leftover) { return leftover.until <= now; });
-    if (expires_ > 0) {
-        // A share of the keys is looked at, as the active expire cycle does.
-        const std::size_t looks = std::min<std::size_t>(keys_.size(), 400);
-        for (std::size_t i = 0; i < looks && !keys_.empty(); ++i) {
-            const std::size_t index = any_key();
-            if (keys_[index].expires_at != 0 && keys_[index].expires_at <= now) {
-                remove_key(index);
-                ++expired_;
-            }
+    noise_ = random_.number(0, settings_.noise_bytes);
+    if (settings_.wobble_bytes > 0 && now >= wobbles_at_) {
+        wobble_ = random_.number(0, settings_.wobble_bytes);
+        wobbles_at_ = now + random_.number(settings_.wobble_every / 2, settings_.wobble_every);
+    }
+    std::erase_if(leftovers_, [this, now](const Leftover& leftover) {
+        leftover_bytes_ -= leftover.until <= now ? leftover.bytes : 0;
+        return leftover.until <= now;
+    });
+    // A few are looked at each time, as the active expire cycle does.
+    for (int alive = 0; alive < 20 && !expiring_.empty();) {
+        const std::size_t index = index_in(expiring_);
+        if (expiring_[index].expires_at > now) {
+            ++alive;
+            continue;
         }
+        remove_key(expiring_, index);
+        ++expired_;
     }
     peak_ = std::max(peak_, used());
 }
@@ -192,14 +199,15 @@ void RedisModel::fill(double share, std::int64_t value_bytes, Nanos ttl) {
 }
 
 void RedisModel::free_share(double share) {
-    for (auto n = static_cast<std::size_t>(share * static_cast<double>(keys_.size())); n > 0; --n) {
-        remove_key(any_key());
+    for (auto n = static_cast<std::size_t>(share * static_cast<double>(keys())); n > 0; --n) {
+        remove_any_key();
     }
 }
 
 void RedisModel::flush() {
     keys_.clear();
-    key_bytes_ = expires_ = 0;
+    expiring_.clear();
+    key_bytes_ = 0;
     table_slots_ = 4;
     old_table_slots_ = 0;
 }
@@ -208,6 +216,7 @@ void RedisModel::restart(Nanos now, Nanos loads_for, bool keeps_data) {
     ++runs_;
     loading_until_ = now + loads_for;
     leftovers_.clear();
+    leftover_bytes_ = 0;
     large_buffers_ = 0;
     if (!keeps_data) {
         flush();
@@ -221,15 +230,12 @@ policy::MemorySample RedisModel::info() const {
     sample.maxmemory = settings_.maxmemory;
     sample.policy = settings_.policy;
     sample.family = policy::eviction_family(settings_.policy);
-    std::int64_t buffers = large_buffers_ + connections_ * connection_bytes;
-    for (const Leftover& leftover : leftovers_) {
-        buffers += leftover.bytes;
-    }
-    sample.clients_normal_bytes = buffers;
+    sample.clients_normal_bytes =
+        large_buffers_ + leftover_bytes_ + connections_ * connection_bytes;
     sample.connected_clients = connections_;
-    sample.keys = static_cast<std::int64_t>(keys_.size());
-    sample.expires = expires_;
-    sample.databases[0] = {.keys = sample.keys, .expires = expires_};
+    sample.keys = static_cast<std::int64_t>(keys());
+    sample.expires = static_cast<std::int64_t>(expiring_.size());
+    sample.databases[0] = {.keys = sample.keys, .expires = sample.expires};
     sample.evicted_keys = evicted_;
     sample.expired_keys = expired_;
     sample.run_id = std::to_string(runs_);

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "policy/memory_sample.hpp"
+#include "tests/sim/random.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -33,6 +33,8 @@ class RedisModel {
         std::string policy = "noeviction";
         std::int64_t base_bytes = 1'500'000;
         std::int64_t noise_bytes = 40 * 1024;  // what buffers of small commands come and go with
+        std::int64_t wobble_bytes = 0;         // what other data comes and goes with …
+        Nanos wobble_every = policy::second;   // … now and then
         bool jumps = true;                     // tables double
     };
 
@@ -62,7 +64,8 @@ class RedisModel {
     [[nodiscard]] std::int64_t peak() const noexcept { return peak_; }
     [[nodiscard]] std::int64_t ooms() const noexcept { return ooms_; }
     [[nodiscard]] std::int64_t evicted() const noexcept { return evicted_; }
-    [[nodiscard]] std::size_t keys() const noexcept { return keys_.size(); }
+    [[nodiscard]] std::size_t keys() const noexcept { return keys_.size() + expiring_.size(); }
+    [[nodiscard]] std::size_t expiring() const noexcept { return expiring_.size(); }
     void reset_peak() noexcept { peak_ = used(); }
 
   private:
@@ -77,21 +80,25 @@ class RedisModel {
 
     [[nodiscard]] bool make_room();
     void add_key(std::int64_t value_bytes, Nanos expires_at);
-    void remove_key(std::size_t index);
+    void remove_key(std::vector<Key>& keys, std::size_t index);
+    void remove_any_key();
     void grow_table();
-    [[nodiscard]] std::size_t any_key();
+    [[nodiscard]] std::size_t index_in(const std::vector<Key>& keys) noexcept;
 
     Settings settings_;
-    std::mt19937_64 random_;
-    std::vector<Key> keys_;
+    Random random_;
+    std::vector<Key> keys_;      // without a TTL
+    std::vector<Key> expiring_;  // with one
     std::int64_t key_bytes_ = 0;
-    std::int64_t expires_ = 0;
     std::int64_t table_slots_ = 4;
     std::int64_t old_table_slots_ = 0;  // until the rehash ends
     std::size_t rehash_ends_at_keys_ = 0;
     std::int64_t large_buffers_ = 0;
     std::vector<Leftover> leftovers_;
+    std::int64_t leftover_bytes_ = 0;
     std::int64_t noise_ = 0;
+    std::int64_t wobble_ = 0;
+    Nanos wobbles_at_ = 0;
     std::int64_t connections_ = 0;
     std::int64_t peak_ = 0;
     std::int64_t ooms_ = 0;

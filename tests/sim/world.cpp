@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include <gtest/gtest.h>
+
 namespace spillway::sim {
 namespace {
 
@@ -47,16 +49,16 @@ struct World::Connection {
     std::int64_t passed = 0;
 };
 
-struct World::Proxy {
-    struct Shard {
-        Shard(policy::CreditPool& pool, const policy::GuardSettings& settings)
-            : guard(pool, cells, settings) {}
-        policy::TrafficCells cells;
-        policy::Guard guard;
-        std::vector<Connection*> held;
-        bool published = false;
-    };
+struct World::Shard {
+    Shard(policy::CreditPool& pool, const policy::GuardSettings& settings)
+        : guard(pool, cells, settings) {}
+    policy::TrafficCells cells;
+    policy::Guard guard;
+    std::vector<Connection*> held;
+    bool published = false;
+};
 
+struct World::Proxy {
     explicit Proxy(const policy::GuardSettings& settings) : meter(settings) {}
 
     [[nodiscard]] policy::TrafficCounters counters() const {
@@ -85,6 +87,7 @@ struct World::Proxy {
     policy::MemorySample answer;
     bool answered = false;
     std::int64_t lasting = 0;
+    std::int64_t under_way = 0;  // charges of what was sent and is not answered
 };
 
 World::World(
@@ -100,8 +103,7 @@ World::World(
     trace_every_ = millisecond * (traces_ ? std::atoll(std::getenv("SPILLWAY_SIM_TRACE")) : 1);
     for (int i = 0; i < proxies; ++i) {
         proxies_.push_back(std::make_unique<Proxy>(settings));
-        proxies_.back()->next_ask =
-            now_ + std::uniform_int_distribution<Nanos>(0, 50 * millisecond)(random_);
+        proxies_.back()->next_ask = now_ + random_.number(0, 50 * millisecond);
     }
 }
 
@@ -128,7 +130,7 @@ void World::start() {
     started_ = true;
     for (auto& proxy : proxies_) {
         for (int i = 0; i < shards; ++i) {
-            proxy->shards.push_back(std::make_unique<Proxy::Shard>(proxy->pool, settings));
+            proxy->shards.push_back(std::make_unique<Shard>(proxy->pool, settings));
         }
     }
     // Nobody is there before the first sample: without one everything passes.
@@ -143,15 +145,60 @@ void World::start() {
     clients_come_ = true;
 }
 
-void World::run(Nanos duration, const std::function<void()>& each_step) {
+void World::run(Nanos duration) {
     if (!started_) {
         start();
     }
-    for (const Nanos end = now_ + duration; now_ < end;) {
+    for (const Nanos end = now_ + duration; now_ < end && !failed_;) {
         step();
-        if (each_step) {
-            each_step();
+        look_at_everything();
+    }
+}
+
+void World::must(std::string what, std::function<bool()> holds) {
+    musts_.push_back({std::move(what), std::move(holds)});
+}
+
+void World::must_not_run_out_of_memory() {
+    must("Redis answers no OOM", [this] { return redis.ooms() == 0; });
+    must("memory stays below the ceiling", [this] { return redis.peak() <= redis.maxmemory(); });
+}
+
+void World::fail(const std::string& what) {
+    failed_ = true;
+    ADD_FAILURE() << "does not hold at " << now_ / millisecond << " ms: " << what;
+}
+
+void World::look_at_everything() {
+    for (const auto& proxy : proxies_) {
+        const policy::TrafficCounters sum = proxy->counters();
+        if (sum.spent - sum.answered != proxy->under_way) {
+            return fail("charges that are not answered are what is under way");
         }
+    }
+    for (const auto& load : loads_) {
+        if (load->longest_hold > settings.hold_max + 2 * step_length) {
+            return fail("no command waits longer than hold_max");
+        }
+        if (load->priority == policy::Priority::critical && load->held > 0) {
+            return fail("critical commands do not wait");
+        }
+    }
+    for (const Must& must : musts_) {
+        if (!must.holds()) {
+            return fail(must.what);
+        }
+    }
+}
+
+void World::note_refusal(Load& load, const Shard& shard, policy::Cause cause) {
+    ++load.refused;
+    ++load.refused_for[static_cast<std::size_t>(cause)];
+    if (shard.guard.view().state <= policy::GuardState::blind) {
+        fail("a guard that is blind refuses nothing");
+    }
+    if (load.priority == policy::Priority::critical && cause == policy::Cause::near_ceiling) {
+        fail("critical commands are not refused for the lack of credit");
     }
 }
 
@@ -162,12 +209,12 @@ void World::step() {
     for (auto& proxy : proxies_) {
         sample(*proxy);
         for (std::size_t i = 0; i < proxy->shards.size(); ++i) {
-            Proxy::Shard& shard = *proxy->shards[i];
+            Shard& shard = *proxy->shards[i];
             const bool due = std::any_of(shard.held.begin(), shard.held.end(), [&](auto* held) {
                 return held->waiting.since + settings.hold_max <= now_;
             });
             // The news of a sample reaches some shards a little later.
-            if (shard.published && random_() % 4 != 0) {
+            if (shard.published && random_.next() % 4 != 0) {
                 shard.published = false;
                 shard.guard.publish(
                     {.state = proxy->memory.state,
@@ -175,7 +222,8 @@ void World::step() {
                      .steady = proxy->steady,
                      .ceiling = proxy->memory.ceiling,
                      .counted = proxy->memory.counted,
-                     .evictable = proxy->memory.evictable}
+                     .evictable = proxy->memory.evictable,
+                     .asked_at = proxy->memory.sample.asked_at}
                 );
                 resume(*proxy, i);
             } else if (due) {
@@ -189,7 +237,7 @@ void World::step() {
             connection->tokens + load.per_second / load.connections / 1000.0, 4.0 * load.depth
         );
     }
-    const std::size_t first = connections_.empty() ? 0 : random_() % connections_.size();
+    const std::size_t first = connections_.empty() ? 0 : random_.next() % connections_.size();
     for (std::size_t i = 0; clients_come_ && i < connections_.size(); ++i) {
         issue(*connections_[(first + i) % connections_.size()]);
     }
@@ -244,12 +292,16 @@ void World::deliver_replies() {
         Connection& connection = *reply.from;
         --connection.outstanding;
         if (connection.proxy != nullptr) {
-            Proxy::Shard& shard = *connection.proxy->shards[connection.shard];
+            Shard& shard = *connection.proxy->shards[connection.shard];
             shard.guard.settle(reply.charged, reply.ran ? reply.lasting : 0);
+            connection.proxy->under_way -= reply.charged;
             connection.proxy->lasting += reply.ran ? reply.lasting : 0;
         }
         if (!reply.ran) {
             ++connection.load->failed;
+            if (connection.proxy != nullptr) {
+                connection.proxy->meter.on_backend_oom(now_);
+            }
         }
     }
 }
@@ -259,8 +311,7 @@ void World::sample(Proxy& proxy) {
     if (idle && now_ >= proxy.next_ask) {
         proxy.asked_at = now_;
         proxy.at_ask = proxy.counters();
-        const Nanos latency =
-            std::uniform_int_distribution<Nanos>(probe.latency_min, probe.latency_max)(random_);
+        const Nanos latency = random_.number(probe.latency_min, probe.latency_max);
         proxy.read_at = now_ + latency / 2;
         proxy.answer_at = now_ + latency;
     }
@@ -319,11 +370,10 @@ void World::resume(Proxy& proxy, std::size_t shard) {
 
 Command World::draw(const Load& load) {
     const int all = load.adds + load.overwrites + load.removes + load.moves;
-    int pick = std::uniform_int_distribution<int>(0, all - 1)(random_);
+    auto pick = static_cast<int>(random_.number(0, all - 1));
     Command command;
     command.ttl = load.ttl;
-    command.value_bytes =
-        std::uniform_int_distribution<std::int64_t>(load.value_min, load.value_max)(random_);
+    command.value_bytes = random_.number(load.value_min, load.value_max);
     for (const auto& [kind, weight] :
          {std::pair{Command::Kind::add, load.adds},
           std::pair{Command::Kind::overwrite, load.overwrites},
@@ -377,7 +427,7 @@ bool World::judge(Connection& connection) {
         send(connection, 0, 0);
         return true;
     }
-    Proxy::Shard& shard = *connection.proxy->shards[connection.shard];
+    Shard& shard = *connection.proxy->shards[connection.shard];
     std::int64_t lasting = cost.lasting;
     if (!shard.guard.quick(cost)) {
         const policy::Judgement judgement = shard.guard.judge(
@@ -397,7 +447,7 @@ bool World::judge(Connection& connection) {
             return false;
         }
         if (judgement.verdict == policy::Verdict::refuse) {
-            ++load.refused;
+            note_refusal(load, shard, judgement.cause);
             connection.has_next = false;
             connection.held_since = 0;
             return true;
@@ -417,6 +467,9 @@ bool World::judge(Connection& connection) {
 
 void World::send(Connection& connection, std::int64_t charged, std::int64_t lasting) {
     redis.receive(connection.next);
+    if (connection.proxy != nullptr) {
+        connection.proxy->under_way += charged;
+    }
     queue_.push_back({&connection, connection.next, charged, lasting});
     connection.has_next = false;
     ++connection.outstanding;

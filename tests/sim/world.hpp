@@ -5,6 +5,7 @@
 #include "policy/guard.hpp"
 #include "tests/sim/redis_model.hpp"
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -36,8 +37,15 @@ struct Load {
     std::int64_t failed = 0;   // refused by Redis
     std::int64_t lasting = 0;  // bytes estimated of those that passed
     Nanos longest_hold = 0;
+    std::array<std::int64_t, policy::cause_names.size()> refused_for{};
 
-    void reset() { passed = held = refused = failed = lasting = longest_hold = 0; }
+    [[nodiscard]] std::int64_t refused_because(policy::Cause cause) const {
+        return refused_for[static_cast<std::size_t>(cause)];
+    }
+    void reset() {
+        passed = held = refused = failed = lasting = longest_hold = 0;
+        refused_for = {};
+    }
 };
 
 // How INFO misbehaves.
@@ -56,7 +64,17 @@ class World {
     World& operator=(const World&) = delete;
 
     Load& add(const Load& load);
-    void run(Nanos duration, const std::function<void()>& each_step = {});
+    // Ends early when something that must hold does not; that is told to the test.
+    void run(Nanos duration);
+    // From now on, looked at each millisecond, beside what must hold in every world:
+    //   nobody is refused or held by a guard that is blind
+    //   critical commands are refused for the size of one write alone, and never held
+    //   no command waits longer than hold_max
+    //   what guards were charged and had not answered is exactly what is under way
+    void must(std::string what, std::function<bool()> holds);
+    void must_not_run_out_of_memory();
+    void forget_musts() { musts_.clear(); }
+    [[nodiscard]] bool failed() const noexcept { return failed_; }
 
     RedisModel redis;
     Probe probe;
@@ -74,6 +92,7 @@ class World {
 
   private:
     struct Connection;
+    struct Shard;
     struct Proxy;
     struct Arrived {
         Connection* from = nullptr;
@@ -96,8 +115,18 @@ class World {
     void serve();
     void trace() const;
     [[nodiscard]] Command draw(const Load& load);
+    void note_refusal(Load& load, const Shard& shard, policy::Cause cause);
+    void look_at_everything();
+    void fail(const std::string& what);
 
-    std::mt19937_64 random_;
+    struct Must {
+        std::string what;
+        std::function<bool()> holds;
+    };
+    std::vector<Must> musts_;
+    bool failed_ = false;
+
+    Random random_;
     std::vector<std::unique_ptr<Load>> loads_;
     std::vector<std::unique_ptr<Proxy>> proxies_;
     std::vector<std::unique_ptr<Connection>> connections_;
