@@ -126,9 +126,6 @@ constexpr double rather_full = .9;
     if (!f.limited || s.used_memory < 0 || !s.primary) {  // replicas ignore the limit
         return Health::healthy;
     }
-    if (refused_with_room(f)) {
-        return Health::at_risk;
-    }
     const bool others_hold_it = f.share(f.clients + f.replication + f.scripts + f.non_data) > .5;
     switch (s.family) {
         case EvictionFamily::all_keys:

@@ -221,14 +221,7 @@ bool ooms_rise(const Figures& f) noexcept {
 }
 
 bool peaked_at_limit(const Figures& f) noexcept {
-    return f.limited && bytes(f.sample().used_memory_peak) >= .97 * f.ceiling;
-}
-
-bool refused_with_room(const Figures& f) noexcept {
-    const MemorySample& s = f.sample();
-    return f.limited && f.event() == nullptr && s.oom_errors > 0 && s.primary && !s.was_replica &&
-           s.config_sets == 0 && s.used_memory_peak >= s.used_memory &&
-           bytes(s.used_memory_peak) < .9 * f.ceiling;
+    return f.limited && bytes(f.sample().used_memory_peak) >= .8 * f.ceiling;
 }
 
 Figures figures_of(const Evidence& evidence) noexcept {

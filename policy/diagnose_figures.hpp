@@ -70,11 +70,9 @@ struct Figures {
 // The server has refused commands for memory since the baseline that the evidence has.
 [[nodiscard]] bool ooms_rise(const Figures& f) noexcept;
 
-// Memory has been near the limit at some time since the server began, be it for a moment.
+// Memory has been near the limit at some time since the server began, be it for a moment. The peak
+// is not read when a command is refused: of a large write it shows only a part.
 [[nodiscard]] bool peaked_at_limit(const Figures& f) noexcept;
-
-// It has refused commands at some time though memory never came near a limit that nobody changed.
-[[nodiscard]] bool refused_with_room(const Figures& f) noexcept;
 
 [[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
 

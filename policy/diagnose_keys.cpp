@@ -269,7 +269,7 @@ void tell_clients(const Figures& f, Story& story) {
     story.advice.push_back(
         "see why these " + count_text(client.count) + " clients " +
         (output ? "ask for more than they read" : "send so much at once") +
-        "; CLIENT KILL ID frees what one holds, the largest is " + std::to_string(client.id) +
+        "; CLIENT KILL ID frees what one holds, the largest is ID " + std::to_string(client.id) +
         " with " + size(static_cast<double>(client.bytes_of_largest))
     );
 }

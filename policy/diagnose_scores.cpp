@@ -240,11 +240,10 @@ double provider_limit(const Figures& f) noexcept {
     if (form_is(f, OomForm::provider)) {
         return .97;
     }
-    const bool refuses = ooms_rise(f) || refused_with_room(f);
-    if (f.event() == nullptr && refuses) {  // seen from outside: doctor
+    if (f.event() == nullptr && ooms_rise(f)) {  // seen from outside: doctor
         // Whatever brought memory to the limit for a moment, a large write or a buffer, its peak
         // tells.
-        const double weight = peaked_at_limit(f) ? .2 : 1;
+        const double weight = peaked_at_limit(f) ? .1 : 1;
         return f.limited ? weight * curve(
                                         f.room / f.ceiling,
                                         std::array<Step, 3>{{{.02, 0}, {.05, .6}, {.2, .75}}}

@@ -369,6 +369,15 @@ void KeyWalk::enqueue(std::string_view key) {
     Name name{selected_, std::string(key)};
     if (seen_.insert(name).second) {
         waiting_.push_back(std::move(name));
+        return;
+    }
+    // A candidate that is drawn by chance as well is one of the sample: it was measured already.
+    const auto candidate = std::find_if(found_.begin(), found_.end(), [&](const SampledKey& found) {
+        return found.db == name.first && found.key == name.second;
+    });
+    if (stage_ == Stage::sample && candidate != found_.end()) {
+        sampled_.push_back(std::move(*candidate));
+        found_.erase(candidate);
     }
 }
 

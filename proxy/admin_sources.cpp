@@ -1,5 +1,6 @@
 // What the admin endpoints show, from the control plane's snapshots.
 #include "conf/effective.hpp"
+#include "policy/growth_recent.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/log/json.hpp"
 #include "proxy/log/sample_json.hpp"
@@ -8,6 +9,7 @@
 
 #include <chrono>
 #include <future>
+#include <utility>
 
 namespace spillway {
 namespace {
@@ -18,6 +20,8 @@ using namespace std::chrono_literals;
 constexpr auto clients_wait = 200ms;
 constexpr std::size_t clients_shown_max = 10'000;
 constexpr std::size_t growth_shown_max = 50;
+constexpr std::size_t growth_remembered = 16;
+constexpr policy::Nanos growth_interval = 3 * policy::second;
 
 double known(std::int64_t bytes) noexcept {
     return bytes < 0 ? metrics::not_known : static_cast<double>(bytes);
@@ -78,6 +82,14 @@ std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count) cons
         }
     }
     return sum.top(count, now);
+}
+
+void ControlPlane::remember_growth() {
+    const policy::Nanos now = net::monotonic_now();
+    if (now - growth_lately_at_ >= growth_interval) {
+        growth_then_ = std::exchange(growth_lately_, growth_rows(growth_remembered));
+        growth_lately_at_ = now;
+    }
 }
 
 std::string ControlPlane::metrics_text() const {
@@ -183,8 +195,10 @@ boost::json::value ControlPlane::clients_json() const {
 }
 
 boost::json::value ControlPlane::diagnosis_json() const {
-    const std::vector<policy::GrowthRow> growth = growth_rows(5);
     const policy::Nanos now = net::monotonic_now();
+    // Who has grown most within ten minutes may be done with it: who grows now is named first.
+    const std::vector<policy::GrowthRow> growth =
+        policy::by_recent_gain(growth_rows(growth_remembered), growth_then_);
     const policy::Evidence evidence{
         .state = state_,
         .event = desk_.recent_event(now),

@@ -255,6 +255,7 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
     take(reading);
     set_backend_up(true, {});
     desk_.on_sample(state_, moment());
+    remember_growth();
     run_desk();
 }
 

@@ -105,6 +105,7 @@ class ControlPlane {
     [[nodiscard]] std::string annotation();
     // Patterns as the ledger has them: whoever shows them masks them.
     [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(std::size_t count) const;
+    void remember_growth();
     [[nodiscard]] std::string metrics_text() const;
     [[nodiscard]] boost::json::value status_json() const;
     [[nodiscard]] boost::json::object guard_json() const;
@@ -128,6 +129,9 @@ class ControlPlane {
     policy::MemoryState state_;
     policy::IncidentDesk desk_;
     std::vector<std::optional<policy::GrowthLedger>> growth_;
+    std::vector<policy::GrowthRow> growth_then_;    // some seconds ago …
+    std::vector<policy::GrowthRow> growth_lately_;  // … and since
+    policy::Nanos growth_lately_at_ = 0;
     policy::VerdictHistory verdicts_;
     metrics::ShardMetrics metrics_;  // what only the control side counts
 

@@ -218,6 +218,18 @@ TEST(KeySampleWalk, CandidatesComeFirst) {
     EXPECT_LT(server.calls["SCAN"], 4) << "nothing was left to look for";
 }
 
+TEST(KeySampleWalk, ACandidateThatIsSmallIsAKeyLikeTheOthers) {
+    ModelServer server;
+    add(server, 0, "k:", 50);
+    KeyWalkPlan plan = server.plan(50 * 100);
+    plan.candidates = {
+        {0, server.databases[0][3].name}, {0, server.databases[0][7].name}, {0, "gone"}};
+    KeyWalk walk(std::move(plan));
+    server.drive(walk);
+    EXPECT_EQ(walk.summary().sampled, 50);
+    EXPECT_TRUE(walk.summary().complete);
+}
+
 TEST(KeySampleWalk, TheSearchIsBounded) {
     ModelServer server;
     add(server, 0, "k:", 20'000);
