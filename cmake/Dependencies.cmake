@@ -35,6 +35,11 @@ if(NOT TARGET llhttp::llhttp)
     spillway_missing("llhttp" "node-llhttp (Debian 12) or libllhttp-dev (newer)")
 endif()
 
+find_package(OpenSSL 3.0 QUIET COMPONENTS SSL Crypto)
+if(NOT TARGET OpenSSL::SSL)
+    spillway_missing("OpenSSL 3.0 or newer" libssl-dev)
+endif()
+
 if(BUILD_TESTING)
     find_package(GTest QUIET)
     if(NOT TARGET GTest::gtest_main)

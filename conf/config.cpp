@@ -48,6 +48,11 @@ std::string_view name_of(ProxyProtocol value) noexcept {
     return name_in(names, value);
 }
 
+std::string_view name_of(TlsVersion value) noexcept {
+    static constexpr std::array<std::string_view, 2> names = {"1.2", "1.3"};
+    return name_in(names, value);
+}
+
 std::string_view name_of(SpoolOverflow value) noexcept {
     static constexpr std::array<std::string_view, 2> names = {"disconnect", "backpressure"};
     return name_in(names, value);

@@ -3,6 +3,7 @@
 
 #include "conf/address.hpp"
 #include "conf/secret.hpp"
+#include "conf/tls.hpp"
 #include "policy/modes.hpp"
 
 #include <chrono>
@@ -26,6 +27,7 @@ struct Listener {
     Address address = {.host = "127.0.0.1", .port = 6380, .unix_path = {}};
     std::string name;  // empty = it is known by its address
     std::uint32_t max_clients = 10'000;
+    Tls tls;  // without a certificate its clients speak plain Redis
     ProxyProtocol proxy_protocol = ProxyProtocol::off;
 
     friend bool operator==(const Listener&, const Listener&) = default;
@@ -34,6 +36,7 @@ struct Listener {
 struct Backend {
     BackendUrl url;
     std::chrono::milliseconds connect_timeout{1'000};
+    Tls tls;  // used with rediss:// alone
 
     friend bool operator==(const Backend&, const Backend&) = default;
 };
