@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view address_forms = "must be host:port, [v6]:port or unix:/path";
 constexpr std::string_view url_forms =
-    "must be redis://host:port or unix:///path, with user:password@ before the address if need be";
+    "must be redis://host:port, rediss://host:port or unix:///path, with user:password@ before the "
+    "address if need be";
 constexpr std::size_t host_bytes_max = 253;  // RFC 1035, 2.3.4
 
 Fault fault(std::string_view forms, std::string_view what) {
@@ -206,7 +207,7 @@ Parsed<BackendUrl> parse_backend_url(std::string_view text) {
         return text.starts_with(candidate.text);
     });
     if (prefix == prefixes.end()) {
-        return fault(url_forms, "it begins with redis:// or unix://");
+        return fault(url_forms, "it begins with redis://, rediss:// or unix://");
     }
     std::string_view rest = text.substr(prefix->text.size());
     const bool is_unix = prefix->scheme == Scheme::unix_socket;

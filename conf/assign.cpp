@@ -79,8 +79,6 @@ class Assigner {
   public:
     Assigner(const Key& key, const TomlValue& value) : key_(key), value_(value) {}
 
-    void operator()(NotSupportedYet) { reject("not supported yet: leave it out"); }
-
     void operator()(bool* field) { take(field, std::get_if<bool>(&value_.content)); }
 
     void operator()(std::uint32_t* field) {
@@ -178,6 +176,13 @@ class Assigner {
         *field = Secret(*text());
     }
 
+    // The loader reads it.
+    void operator()(PemFile* field) {
+        if (check_text()) {
+            field->path = *text();
+        }
+    }
+
     void operator()(Address* field) {
         if (text() == nullptr) {
             return reject_value();
@@ -198,9 +203,6 @@ class Assigner {
             return reject(fault->message);
         }
         auto& url = std::get<BackendUrl>(parsed);
-        if (url.scheme == BackendUrl::Scheme::rediss) {
-            return reject("TLS to the backend (rediss://) is not supported yet");
-        }
         if (url.password.reveal() == secret_mask) {
             return reject(mask_given);
         }

@@ -42,8 +42,7 @@ void add_section(
         lines.push_back({section.repeated() ? "[[" + path + "]]" : "[" + path + "]", {}});
     }
     for (const Key& key : keys()) {
-        if (key.section != section.path ||
-            std::holds_alternative<NotSupportedYet>(field_of(key, loaded.config, item))) {
+        if (key.section != section.path) {
             continue;
         }
         lines.push_back(

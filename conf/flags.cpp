@@ -135,6 +135,14 @@ class Parser {
             explain_.user = std::move(value);
         } else if (name == "--listener") {
             explain_.listener = std::move(value);
+        } else if (name == "--ca") {
+            tls_.ca.path = std::move(value);
+        } else if (name == "--cert") {
+            tls_.cert.path = std::move(value);
+        } else if (name == "--key") {
+            tls_.key.path = std::move(value);
+        } else if (name == "--server-name") {
+            tls_.server_name = std::move(value);
         } else {
             source_.file = std::move(value);
         }
@@ -209,6 +217,9 @@ class Parser {
             !given_.contains("--version")) {
             fail("doctor needs the URL of a Redis, such as redis://127.0.0.1:6379");
         }
+        if (url_ && url_->scheme != BackendUrl::Scheme::rediss && !(tls_ == Tls{})) {
+            fail("--ca, --cert, --key and --server-name go with a URL that begins with rediss://");
+        }
     }
 
     Invocation invocation() {
@@ -226,7 +237,10 @@ class Parser {
                                                  : std::nullopt};
             case Command::doctor:
                 return Doctor{
-                    *std::move(url_), given_.contains("--json"), given_.contains("--watch")};
+                    *std::move(url_),
+                    std::move(tls_),
+                    given_.contains("--json"),
+                    given_.contains("--watch")};
             case Command::run:
                 break;
         }
@@ -240,6 +254,7 @@ class Parser {
     Source source_;
     Explain explain_;
     std::optional<BackendUrl> url_;
+    Tls tls_;            // for it
     std::string error_;  // the first one
 };
 

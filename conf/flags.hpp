@@ -37,6 +37,7 @@ struct Check {
 
 struct Doctor {
     BackendUrl url;
+    Tls tls;  // its files are not read yet
     bool json = false;
     bool watch = false;
 };

@@ -114,6 +114,21 @@ class Loader {
         loaded_.config.monitor.password = Secret(std::get<std::string>(std::move(password)));
     }
 
+    void read_pems() {
+        for (const Key& key : keys()) {
+            const Section& section = *find_section(key.section);
+            for (std::size_t item = 0; item < count_of(section, loaded_.config); ++item) {
+                const Field field = key.field(loaded_.config, item);
+                auto* const* const file = std::get_if<PemFile*>(&field);
+                const std::string problem = file == nullptr ? "" : read_pem(**file);
+                if (!problem.empty()) {
+                    const std::string path = path_of(key, item);
+                    report_at({path}, path + ": " + problem);
+                }
+            }
+        }
+    }
+
     void check_whole() {
         for (const Conflict& conflict : find_conflicts(loaded_.config)) {
             report_at(conflict.paths, conflict.message);
@@ -146,6 +161,7 @@ class Loader {
         const Section* section;
         std::size_t item;
         TomlTableId table;
+        std::string prefix = {};  // "tls." within the section
     };
 
     void read_table(
@@ -154,29 +170,43 @@ class Loader {
         const Section& section = *current.section;
         std::set<std::string_view> given;
         for (const TomlEntry& entry : document.tables[current.table.index].entries) {
+            // A dot parts tables; one in quotes is part of no name that we know.
+            const bool is_name = entry.key.find('.') == std::string::npos;
+            const std::string name = current.prefix + entry.key;
+            const auto* const table = std::get_if<TomlTableId>(&entry.value.content);
             given.insert(entry.key);
-            if (const Key* const key = find_key(section.path, entry.key)) {
+            if (const Key* const key = is_name ? find_key(section.path, name) : nullptr) {
                 take(
                     *key,
                     entry.value,
                     current.item,
                     {.kind = Origin::Kind::file, .place = entry.value.place, .flag = {}}
                 );
-            } else if (const Section* const child = child_of(section, entry.key)) {
+            } else if (const Section* const child = child_of(section, entry.key);
+                       child != nullptr && current.prefix.empty()) {
                 read_section(*child, entry, pending);
+            } else if (is_name && table != nullptr && is_table_of(section.path, name)) {
+                pending.push_back({current.section, current.item, *table, name + "."});
+            } else if (is_name && is_table_of(section.path, name)) {
+                report(
+                    entry.value.place,
+                    prefix_of(section, current.item) + name + ": must be a table, not " +
+                        std::string(kind_of(entry.value))
+                );
             } else {
                 const bool is_table = std::holds_alternative<TomlTableId>(entry.value.content) ||
                                       std::holds_alternative<TomlTables>(entry.value.content);
                 report(
                     entry.key_place,
                     std::string("unknown ") + (is_table ? "table " : "key ") +
-                        quoted(prefix_of(section, current.item) + entry.key, shown_bytes_max) +
-                        (problems_.size() < problems_max ? suggestion_for(entry.key, section) : "")
+                        quoted(prefix_of(section, current.item) + name, shown_bytes_max) +
+                        (problems_.size() < problems_max ? suggestion_for(name, section) : "")
                 );
             }
         }
         for (const Key& key : keys()) {
-            if (key.required && key.section == section.path && !given.contains(key.name)) {
+            if (key.required && key.section == section.path && current.prefix.empty() &&
+                !given.contains(key.name)) {
                 failed_.insert(path_of(key, current.item));
                 report(current.table.place, path_of(key, current.item) + " is missing");
             }
@@ -305,6 +335,7 @@ LoadResult load_text(
     loader.read(std::get<TomlDocument>(parsed));
     loader.lay_over(overrides);
     loader.read_password();
+    loader.read_pems();
     loader.check_whole();
     return std::move(loader).result();
 }
@@ -319,6 +350,18 @@ LoadResult load(std::optional<std::string_view> file, std::span<const Override> 
         return Problems{{name, 0, 0, fault->message}};
     }
     return load_text(std::get<std::string>(content), name, overrides);
+}
+
+std::string read_pem(PemFile& file) {
+    if (file.path.empty()) {
+        return {};
+    }
+    auto content = read_regular_file(file.path, pem_bytes_max);
+    if (const auto* fault = std::get_if<Fault>(&content)) {
+        return file.path + ": " + fault->message;
+    }
+    file.text = Secret(std::get<std::string>(std::move(content)));
+    return {};
 }
 
 Origin origin_of(const Loaded& loaded, const Key& key, std::size_t item) {

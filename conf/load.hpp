@@ -18,7 +18,8 @@
 namespace spillway::conf {
 
 inline constexpr std::size_t file_bytes_max = 1ULL << 20U;
-inline constexpr std::size_t problems_max = 100;  // the last one counts the rest
+inline constexpr std::size_t pem_bytes_max = 4ULL << 20U;  // all of a system's authorities fit
+inline constexpr std::size_t problems_max = 100;           // the last one counts the rest
 
 // A value from the command line; it wins over the file. One for a key of [[listener]] makes a
 // listener of its own, the first such replacing all of the file's: it keeps the other settings of
@@ -47,7 +48,8 @@ struct Loaded {
 using Problems = std::vector<Problem>;  // never empty, in the order of the file
 using LoadResult = std::variant<Loaded, Problems>;
 
-// Reads the file, where one is named, and monitor.password_file. Relative paths count from the
+// Reads the file, where one is named, and the files that it names: monitor.password_file, and keys
+// and certificates. Relative paths count from the
 // working directory. Prints nothing; throws only std::bad_alloc.
 [[nodiscard]] LoadResult load(
     std::optional<std::string_view> file, std::span<const Override> overrides = {}
@@ -57,6 +59,9 @@ using LoadResult = std::variant<Loaded, Problems>;
 [[nodiscard]] LoadResult load_text(
     std::string_view text, std::string_view name, std::span<const Override> overrides = {}
 );
+
+// Reads a file of keys or certificates. Empty, or what is wrong, beginning with the file's name.
+[[nodiscard]] std::string read_pem(PemFile& file);
 
 [[nodiscard]] Origin origin_of(const Loaded& loaded, const Key& key, std::size_t item);
 

@@ -116,6 +116,38 @@ constexpr std::array option_table = {
         .key = {},
         .diagnoses = true},
     Option{
+        .name = "--ca",
+        .short_name = {},
+        .metavar = "FILE",
+        .help = "rediss://: authorities (PEM) of the server's certificate [the system's]",
+        .section = {},
+        .key = {},
+        .diagnoses = true},
+    Option{
+        .name = "--cert",
+        .short_name = {},
+        .metavar = "FILE",
+        .help = "rediss://: certificate (PEM) for a server that asks for one",
+        .section = {},
+        .key = {},
+        .diagnoses = true},
+    Option{
+        .name = "--key",
+        .short_name = {},
+        .metavar = "FILE",
+        .help = "rediss://: its private key (PEM) [in the certificate's file]",
+        .section = {},
+        .key = {},
+        .diagnoses = true},
+    Option{
+        .name = "--server-name",
+        .short_name = {},
+        .metavar = "NAME",
+        .help = "rediss://: the name that the server's certificate is for [the URL's host]",
+        .section = {},
+        .key = {},
+        .diagnoses = true},
+    Option{
         .name = "--help",
         .short_name = "-h",
         .metavar = {},
@@ -183,8 +215,9 @@ std::string option_lines(bool Option::*applies) {
 
 constexpr std::string_view forms =
     "\n"
-    "ADDR is host:port, [v6]:port or unix:/path. URL is redis://host:port or unix:///path, with\n"
-    "user:password@ before the address if need be.\n";
+    "ADDR is host:port, [v6]:port or unix:/path. URL is redis://host:port, rediss://host:port "
+    "(TLS) or\n"
+    "unix:///path, with user:password@ before the address if need be.\n";
 
 constexpr std::string_view exit_codes =
     "\n"
@@ -248,7 +281,7 @@ std::string help_for_check() {
 
 std::string help_for_doctor() {
     return std::string(
-               "Usage: spillway doctor URL [--json] [--watch]\n"
+               "Usage: spillway doctor URL [OPTIONS]\n"
                "\n"
                "Looks at a live Redis once and says whether its memory is in danger, why, and what "
                "to do.\n"
@@ -258,12 +291,15 @@ std::string help_for_doctor() {
            ) +
            option_lines(&Option::diagnoses) +
            "\n"
-           "URL is redis://host:port or unix:///path, with user:password@ before the address if "
-           "need be.\n"
+           "URL is redis://host:port, rediss://host:port (TLS) or unix:///path, with "
+           "user:password@ "
+           "before\n"
+           "the address if need be.\n"
            "\n"
            "Examples:\n"
            "  spillway doctor redis://10.0.0.5:6379\n"
-           "  spillway doctor redis://ops:secret@10.0.0.5:6379 --json\n" +
+           "  spillway doctor redis://ops:secret@10.0.0.5:6379 --json\n"
+           "  spillway doctor rediss://redis.internal:6380 --ca ca.pem\n" +
            std::string(doctor_exit_codes);
 }
 

@@ -91,10 +91,33 @@ constexpr std::array key_table = {
         .help =
             "Clients served at once: keep it below the backend's maxclients; each has a "
             "connection there."},
-    Key{.section = "listener", .name = "tls",
-        .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
+    Key{.section = "listener", .name = "tls.cert",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.cert; },
         .reload = Reload::new_connections,
-        .help = "TLS towards clients."},
+        .help =
+            "Certificate (PEM) with its chain: with it clients must speak TLS (rediss://) here."},
+    Key{.section = "listener", .name = "tls.key",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.key; },
+        .reload = Reload::new_connections,
+        .help = "Its private key (PEM, not encrypted); empty = in the certificate's file."},
+    Key{.section = "listener", .name = "tls.client_ca",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.ca; },
+        .reload = Reload::new_connections,
+        .help = "Authorities (PEM): set it to let in only clients with a certificate of theirs."},
+    Key{.section = "listener", .name = "tls.min_version",
+        .field =
+            [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.min_version; },
+        .reload = Reload::new_connections,
+        .help = R"(The oldest TLS that clients may speak: "1.3" where all of them can.)"},
+    Key{.section = "listener", .name = "tls.ciphers",
+        .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.ciphers; },
+        .reload = Reload::new_connections,
+        .help = "Ciphers of TLS 1.2 as OpenSSL lists them; empty = its own choice."},
+    Key{.section = "listener", .name = "tls.ciphersuites",
+        .field =
+            [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.ciphersuites; },
+        .reload = Reload::new_connections,
+        .help = "Cipher suites of TLS 1.3 likewise."},
     Key{.section = "listener", .name = "proxy_protocol",
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).proxy_protocol; },
         .reload = Reload::new_connections,
@@ -106,18 +129,46 @@ constexpr std::array key_table = {
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.url; },
         .reload = Reload::new_connections,
         .help =
-            "The Redis to protect; user:password@ in it serves the monitor alone, clients "
-            "authenticate themselves."},
+            "The Redis to protect, by TLS with rediss://; user:password@ in it serves the monitor "
+            "alone, clients authenticate themselves."},
     Key{.section = "backend", .name = "connect_timeout",
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.connect_timeout; },
         .range = from_to(1ms, 5min), .reload = Reload::new_connections,
         .help =
             "How long a connection to the backend may take: raise it across regions, lower it "
             "to fail fast."},
-    Key{.section = "backend", .name = "tls",
-        .field = [](Config&, std::size_t) -> Field { return NotSupportedYet{}; },
+    Key{.section = "backend", .name = "tls.ca",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.ca; },
         .reload = Reload::new_connections,
-        .help = "TLS towards the backend."},
+        .help =
+            "For rediss://, authorities (PEM) that the backend's certificate may be of; empty = "
+            "those of the system."},
+    Key{.section = "backend", .name = "tls.cert",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.cert; },
+        .reload = Reload::new_connections,
+        .help = "Certificate (PEM) to show to a backend that asks for one."},
+    Key{.section = "backend", .name = "tls.key",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.key; },
+        .reload = Reload::new_connections,
+        .help = "Its private key (PEM, not encrypted); empty = in the certificate's file."},
+    Key{.section = "backend", .name = "tls.server_name",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.server_name; },
+        .reload = Reload::new_connections,
+        .help =
+            "The name that is asked for (SNI) and that the certificate must be for; empty = the "
+            "host of backend.url."},
+    Key{.section = "backend", .name = "tls.min_version",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.min_version; },
+        .reload = Reload::new_connections,
+        .help = "The oldest TLS to speak with the backend."},
+    Key{.section = "backend", .name = "tls.ciphers",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.ciphers; },
+        .reload = Reload::new_connections,
+        .help = "Ciphers of TLS 1.2 as OpenSSL lists them; empty = its own choice."},
+    Key{.section = "backend", .name = "tls.ciphersuites",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.ciphersuites; },
+        .reload = Reload::new_connections,
+        .help = "Cipher suites of TLS 1.3 likewise."},
 
     Key{.section = "monitor", .name = "user",
         .field = [](Config& c, std::size_t) -> Field { return &c.monitor.user; },
@@ -318,6 +369,13 @@ const Key* find_key(std::string_view section, std::string_view name) noexcept {
         return key.section == section && key.name == name;
     });
     return found == key_table.end() ? nullptr : &*found;
+}
+
+bool is_table_of(std::string_view section, std::string_view name) noexcept {
+    return std::ranges::any_of(key_table, [=](const Key& key) {
+        return key.section == section && key.name.size() > name.size() && !name.empty() &&
+               key.name.starts_with(name) && key.name[name.size()] == '.';
+    });
 }
 
 std::string path_of(const Key& key) {

@@ -24,11 +24,7 @@ enum class Reload : std::uint8_t { live, new_connections, restart };
 
 [[nodiscard]] std::string_view name_of(Reload reload) noexcept;
 
-// A key whose name is taken and whose meaning comes later: giving it is an error.
-struct NotSupportedYet {};
-
 using Field = std::variant<
-    NotSupportedYet,
     bool*,
     std::uint32_t*,                 // a count
     std::uint64_t*,                 // a size in bytes
@@ -40,11 +36,13 @@ using Field = std::variant<
     std::optional<std::string>*,  // "auto" or one of `values`
     std::vector<std::string>*,
     Secret*,
+    PemFile*,
     Address*,
     BackendUrl*,
     policy::Mode*,
     policy::Priority*,
     ProxyProtocol*,
+    TlsVersion*,
     SpoolOverflow*,
     LogFormat*,
     LogLevel*,
@@ -73,7 +71,7 @@ enum class Element : std::uint8_t { command, pattern, listener };
 
 struct Key {
     std::string_view section;
-    std::string_view name;
+    std::string_view name;  // "mode"; with a dot, "tls.cert", it stands in a table of the section
     Field (*field)(Config&, std::size_t item);  // `item` counts within an array of tables, else 0
     Range range = {};
     std::span<const std::string_view> values = {};
@@ -90,6 +88,8 @@ struct Key {
 // Null when there is none.
 [[nodiscard]] const Section* find_section(std::string_view path) noexcept;
 [[nodiscard]] const Key* find_key(std::string_view section, std::string_view name) noexcept;
+// Whether keys of the section stand in a table of this name: "tls" for "tls.cert".
+[[nodiscard]] bool is_table_of(std::string_view section, std::string_view name) noexcept;
 
 // "guard.mode", or without an item's number "guard.rule.name".
 [[nodiscard]] std::string path_of(const Key& key);

@@ -38,13 +38,17 @@ Parsed<std::string> read_text_file(const std::string& path, std::size_t bytes_ma
     return file.bad() ? Parsed<std::string>(system_fault("cannot read")) : content;
 }
 
-Parsed<std::string> read_password_file(const std::string& path) {
+Parsed<std::string> read_regular_file(const std::string& path, std::size_t bytes_max) {
     std::error_code failure;
     if (std::filesystem::exists(path, failure) &&
         !std::filesystem::is_regular_file(path, failure)) {
         return Fault{"not a regular file"};
     }
-    auto content = read_text_file(path, password_bytes_max);
+    return read_text_file(path, bytes_max);
+}
+
+Parsed<std::string> read_password_file(const std::string& path) {
+    auto content = read_regular_file(path, password_bytes_max);
     if (auto* password = std::get_if<std::string>(&content)) {
         password->erase(password->find_last_not_of("\r\n") + 1);
         if (password->empty()) {

@@ -155,6 +155,36 @@ void check_rules(const std::vector<Rule>& rules, std::vector<Conflict>& conflict
     }
 }
 
+// TLS that is described and not used would be taken for TLS that is used.
+void check_tls(const Config& config, std::vector<Conflict>& conflicts) {
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        const Tls& tls = config.listeners[i].tls;
+        const std::string path = indexed("listener", i, "tls");
+        if (tls.cert.path.empty() && !(tls == Tls{})) {
+            conflicts.push_back(
+                {{path + ".key",
+                  path + ".client_ca",
+                  path + ".min_version",
+                  path + ".ciphers",
+                  path + ".ciphersuites"},
+                 path + ".cert is missing: without it the listener would speak plain Redis"}
+            );
+        }
+    }
+    const Tls& tls = config.backend.tls;
+    if (config.backend.url.scheme != BackendUrl::Scheme::rediss && !(tls == Tls{})) {
+        conflicts.push_back(
+            {{"backend.url"},
+             "backend.url: backend.tls is for a URL that begins with rediss://: this one is plain"}
+        );
+    }
+    if (tls.cert.path.empty() && !tls.key.path.empty()) {
+        conflicts.push_back(
+            {{"backend.tls.key"}, "backend.tls.cert is missing: backend.tls.key is of no use alone"}
+        );
+    }
+}
+
 }  // namespace
 
 std::vector<Conflict> find_conflicts(const Config& config) {
@@ -162,6 +192,7 @@ std::vector<Conflict> find_conflicts(const Config& config) {
     check_thresholds(config.guard, conflicts);
     check_addresses(config, conflicts);
     check_admin(config.admin, conflicts);
+    check_tls(config, conflicts);
     check_rules(config.guard.rules, conflicts);
     check_listener_names(config.listeners, conflicts);
     check_rule_listeners(config, conflicts);

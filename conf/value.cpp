@@ -27,7 +27,6 @@ std::string duration(double microseconds) {
 struct Accepted {
     const Key& key;
 
-    std::string operator()(NotSupportedYet) const { return "left out: it is not supported yet"; }
     std::string operator()(const bool*) const { return "true or false"; }
     std::string operator()(const std::uint32_t*) const {
         return "a whole number from " + number(key.range.least) + " to " +
@@ -69,11 +68,12 @@ struct Accepted {
         return "a list of patterns";
     }
     std::string operator()(const Secret*) const { return "a string"; }
+    std::string operator()(const PemFile*) const { return "a file"; }
     std::string operator()(const Address*) const {
         return R"("host:port", "[v6]:port" or "unix:/path")";
     }
     std::string operator()(const BackendUrl*) const {
-        return R"("redis://host:port" or "unix:///path")";
+        return R"("redis://host:port", "rediss://host:port" or "unix:///path")";
     }
     template <Choice Type>
     std::string operator()(const Type*) const {
@@ -82,7 +82,6 @@ struct Accepted {
 };
 
 struct Rendered {
-    std::string operator()(NotSupportedYet) const { return {}; }
     std::string operator()(const bool* value) const { return *value ? "true" : "false"; }
     std::string operator()(const std::uint32_t* value) const { return std::to_string(*value); }
     std::string operator()(const std::uint64_t* value) const { return quoted(format_size(*value)); }
@@ -108,6 +107,7 @@ struct Rendered {
         return list + "]";
     }
     std::string operator()(const Secret* value) const { return quoted(value->masked()); }
+    std::string operator()(const PemFile* value) const { return quoted(value->path); }
     std::string operator()(const Address* value) const { return quoted(to_string(*value)); }
     std::string operator()(const BackendUrl* value) const { return quoted(to_string(*value)); }
     template <Choice Type>
@@ -135,8 +135,8 @@ std::string accepted(const Key& key) {
 
 bool same_value(const Key& key, const Config& left, const Config& right, std::size_t item) {
     const auto equal = []<class A, class B>(const A& a, const B& b) {
-        if constexpr (std::is_same_v<A, NotSupportedYet> || !std::is_same_v<A, B>) {
-            return std::is_same_v<A, B>;
+        if constexpr (!std::is_same_v<A, B>) {
+            return false;
         } else {
             return *a == *b;
         }

@@ -27,19 +27,21 @@ constexpr policy::Nanos tell_interval = 20 * policy::millisecond;
 // A guard that goes back and forth is one line a second, not one per sample.
 constexpr policy::Nanos state_log_interval = policy::second;
 constexpr policy::Nanos opaque_log_interval = 10 * policy::second;
-constexpr policy::Nanos bad_header_log_interval = 10 * policy::second;
+constexpr policy::Nanos refusal_log_interval = 10 * policy::second;
 
 }  // namespace
 
 ControlPlane::ControlPlane(
     boost::asio::io_context& context,
     conf::Loaded loaded,
+    TlsContexts tls,
     std::vector<conf::Override> overrides,
     std::string version,
     log::Logger& logger
 )
     : context_(context),
       loaded_(std::move(loaded)),
+      tls_(std::move(tls)),
       overrides_(std::move(overrides)),
       version_(std::move(version)),
       logger_(logger),
@@ -95,15 +97,15 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
     logger_.write(log::Listening{.role = "admin", .address = conf::to_string(admin_->address())});
     // Shards read nothing before they know where the backend is, but they accept: numeric addresses
     // are known at once.
-    auto endpoints = std::make_shared<const std::vector<net::Endpoint>>(
-        net::numeric_endpoints(loaded_.config.backend.url.address)
-    );
+    const auto target = std::make_shared<const net::Target>(net::Target{
+        net::numeric_endpoints(loaded_.config.backend.url.address), tls_.backend});
     for (const auto& shard : shards_) {
-        if (!endpoints->empty()) {
-            shard->publish_endpoints(endpoints);
+        if (!target->endpoints.empty()) {
+            shard->publish_target(target);
         }
         shard->start();
     }
+    warn_of_tls();
     probe_.start();
     watch_staleness();
     inherited.tell_ready();
@@ -129,10 +131,10 @@ void ControlPlane::make_shards() {
 
 net::ProbeHooks ControlPlane::probe_hooks() {
     return {
-        .on_endpoints =
-            [this](auto endpoints) {
+        .on_target =
+            [this](auto target) {
                 for (const auto& shard : shards_) {
-                    shard->publish_endpoints(endpoints);
+                    shard->publish_target(target);
                 }
             },
         .on_commands = [this](auto commands) { on_commands(std::move(commands)); },
@@ -172,10 +174,10 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                     }
                 });
             },
-        .on_bad_header =
-            [this](std::string peer, std::string_view problem) {
-                boost::asio::post(context_, [this, peer = std::move(peer), problem] {
-                    log_bad_header(peer, problem);
+        .on_refusal =
+            [this](const std::string& peer, std::string_view what, const std::string& problem) {
+                boost::asio::post(context_, [this, peer, what, problem] {
+                    log_refusal(peer, what, problem);
                 });
             },
         .wish_sample =
@@ -218,6 +220,7 @@ std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::
         loaded_.config.guard.spool_overflow == conf::SpoolOverflow::disconnect;
     settings->connect_timeout =
         std::chrono::nanoseconds(loaded_.config.backend.connect_timeout).count();
+    settings->listener_tls = tls_.listeners;
     return settings;
 }
 
@@ -397,16 +400,18 @@ void ControlPlane::log_opaque(const core::OpaqueNote& note) {
 }
 
 // The metric counts them all.
-void ControlPlane::log_bad_header(const std::string& peer, std::string_view problem) {
+void ControlPlane::log_refusal(
+    const std::string& peer, std::string_view what, const std::string& problem
+) {
     const policy::Nanos now = net::monotonic_now();
-    if (bad_header_logged_at_ != 0 && now - bad_header_logged_at_ < bad_header_log_interval) {
+    if (refusal_logged_at_ != 0 && now - refusal_logged_at_ < refusal_log_interval) {
         return;
     }
-    bad_header_logged_at_ = now;
+    refusal_logged_at_ = now;
     logger_.write(log::Note{
         .level = log::Level::warn,
-        .message = "a connection from " + peer +
-                   " was closed: this listener expects a PROXY header, and " + std::string(problem),
+        .message =
+            "a connection from " + peer + " was closed: " + std::string(what).append(problem),
         .fields = {{"peer", peer}, {"reason", problem}},
     });
 }

@@ -17,6 +17,7 @@
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
 #include "proxy/successor.hpp"
+#include "proxy/tls_contexts.hpp"
 
 #include <array>
 #include <atomic>
@@ -37,6 +38,7 @@ class ControlPlane {
     ControlPlane(
         boost::asio::io_context& context,
         conf::Loaded loaded,
+        TlsContexts tls,
         std::vector<conf::Override> overrides,
         std::string version,
         log::Logger& logger
@@ -77,7 +79,7 @@ class ControlPlane {
     void forget_backend();
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
-    void log_bad_header(const std::string& peer, std::string_view problem);
+    void log_refusal(const std::string& peer, std::string_view what, const std::string& problem);
     void set_backend_up(bool up, const std::string& reason);
     void log_guard_state();
     void watch_staleness();
@@ -96,7 +98,8 @@ class ControlPlane {
     void stop_shards();
     [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
     [[nodiscard]] admin::ActionResult reject(const conf::Problems& problems);
-    void apply(conf::Loaded next);
+    void apply(conf::Loaded next, TlsContexts tls);
+    void warn_of_tls();
     void publish_settings();
     [[nodiscard]] net::ProbeSettings probe_settings() const;
 
@@ -115,6 +118,7 @@ class ControlPlane {
 
     boost::asio::io_context& context_;
     conf::Loaded loaded_;  // in force
+    TlsContexts tls_;
     std::vector<conf::Override> overrides_;
     std::string version_;
     log::Logger& logger_;
@@ -165,7 +169,7 @@ class ControlPlane {
     bool state_was_logged_ = false;
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
-    policy::Nanos bad_header_logged_at_ = 0;
+    policy::Nanos refusal_logged_at_ = 0;
     policy::Nanos told_at_ = 0;        // when the shards were told of a sample …
     policy::Nanos told_asked_at_ = 0;  // … which was asked for then
     policy::GuardState told_state_ = policy::GuardState::blind;

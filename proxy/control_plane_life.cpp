@@ -53,6 +53,7 @@ std::optional<std::string> ControlPlane::open_listeners(net::InheritedSockets& i
                    ": the name is unknown";
         }
         auto share = std::make_unique<net::ListenerShare>();
+        share->index = listeners_.size();
         share->clients_max = listener.max_clients;
         share->label = conf::label_of(listener);
         share->proxy_protocol = listener.proxy_protocol;

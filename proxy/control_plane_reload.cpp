@@ -44,8 +44,12 @@ admin::ActionResult ControlPlane::reload() {
         return reject(*problems);
     }
     auto& plan = std::get<conf::ReloadPlan>(planned);
+    auto tls = open_tls(plan.next);
+    if (const auto* problems = std::get_if<conf::Problems>(&tls)) {
+        return reject(*problems);
+    }
     // First, so that the record below is told by the level that holds from now on.
-    apply(std::move(plan.next));
+    apply(std::move(plan.next), std::get<TlsContexts>(std::move(tls)));
     ++reloads_applied_;
     const log::ConfigReloaded record{
         .file = loaded_.file,
@@ -54,6 +58,7 @@ admin::ActionResult ControlPlane::reload() {
         .restart = std::move(plan.restart),
     };
     logger_.write(record);
+    warn_of_tls();
     return {
         admin::ActionStatus::done,
         log::line_of(record).message,
@@ -75,9 +80,16 @@ admin::ActionResult ControlPlane::reject(const conf::Problems& problems) {
         {{"problems", texts(record.errors)}}};
 }
 
-void ControlPlane::apply(conf::Loaded next) {
+void ControlPlane::warn_of_tls() {
+    for (const std::string& warning : tls_.warnings) {
+        note(log::Level::warn, warning);
+    }
+}
+
+void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {
     const conf::KeyDisplay keys_before = loaded_.config.log.keys;
     loaded_ = std::move(next);
+    tls_ = std::move(tls);
     const conf::Config& config = loaded_.config;
     logger_.set_level(log_settings(config.log).level);
     if (config.log.keys != keys_before) {  // hashes stay the same while they are asked for
@@ -144,6 +156,7 @@ net::ProbeSettings ControlPlane::probe_settings() const {
         .credentials = conf::monitor_credentials(config),
         .connect_timeout = config.backend.connect_timeout,
         .answer_timeout = std::max<std::chrono::milliseconds>(config.guard.stale_after, 1s),
+        .tls = tls_.backend,
     };
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/net/clock.hpp"
 #include "proxy/net/systemd.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/tls_contexts.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -62,7 +63,12 @@ void wait_for_signals(
     });
 }
 
-int run_proxy(conf::Loaded loaded, std::vector<conf::Override> overrides, const Program& program) {
+int run_proxy(
+    conf::Loaded loaded,
+    TlsContexts tls,
+    std::vector<conf::Override> overrides,
+    const Program& program
+) {
     std::signal(SIGPIPE, SIG_IGN);
     net::InheritedSockets inherited = net::InheritedSockets::from_environment();
     raise_descriptor_limit();
@@ -71,7 +77,7 @@ int run_proxy(conf::Loaded loaded, std::vector<conf::Override> overrides, const 
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
     signals.add(SIGUSR2);
     ControlPlane control(
-        context, std::move(loaded), std::move(overrides), SPILLWAY_VERSION, logger
+        context, std::move(loaded), std::move(tls), std::move(overrides), SPILLWAY_VERSION, logger
     );
     if (const auto problem = control.start(std::move(inherited))) {
         std::cerr << "spillway: " << *problem << '\n';
@@ -105,6 +111,19 @@ int print_explanation(const conf::Loaded& loaded, const conf::Explain& asked) {
     return 0;
 }
 
+int run_doctor(const conf::Doctor& asked) {
+    conf::Tls tls = asked.tls;
+    for (conf::PemFile* file : {&tls.ca, &tls.cert, &tls.key}) {
+        if (const std::string problem = conf::read_pem(*file); !problem.empty()) {
+            std::cerr << "spillway: " << problem << '\n';
+            return exit_usage;
+        }
+    }
+    return doctor::run(
+        {.url = asked.url, .tls = std::move(tls), .json = asked.json, .watch = asked.watch}
+    );
+}
+
 int run(const conf::Invocation& invocation, const Program& program) {
     if (const auto* usage = std::get_if<conf::UsageError>(&invocation)) {
         std::cerr << usage->message << '\n';
@@ -119,7 +138,7 @@ int run(const conf::Invocation& invocation, const Program& program) {
         return 0;
     }
     if (const auto* doctor = std::get_if<conf::Doctor>(&invocation)) {
-        return doctor::run({.url = doctor->url, .json = doctor->json, .watch = doctor->watch});
+        return run_doctor(*doctor);
     }
     const auto* check = std::get_if<conf::Check>(&invocation);
     const conf::Source& source =
@@ -129,8 +148,16 @@ int run(const conf::Invocation& invocation, const Program& program) {
         return print_problems(*problems);
     }
     auto& loaded = std::get<conf::Loaded>(result);
+    auto tls = open_tls(loaded);
+    if (const auto* problems = std::get_if<conf::Problems>(&tls)) {
+        return print_problems(*problems);
+    }
+    auto& contexts = std::get<TlsContexts>(tls);
     if (check == nullptr) {
-        return run_proxy(std::move(loaded), source.overrides, program);
+        return run_proxy(std::move(loaded), std::move(contexts), source.overrides, program);
+    }
+    for (const std::string& warning : contexts.warnings) {
+        std::cerr << "warning: " << warning << '\n';
     }
     if (check->explain) {
         return print_explanation(loaded, *check->explain);

@@ -12,8 +12,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -128,7 +131,8 @@ class ProgressLine {
 
 class Doctor {
   public:
-    explicit Doctor(const Settings& settings) : settings_(settings) {}
+    Doctor(const Settings& settings, std::shared_ptr<const net::TlsContext> tls)
+        : settings_(settings), tls_(std::move(tls)) {}
 
     int run() {
         asio::signal_set signals(context_, SIGINT, SIGTERM);
@@ -159,6 +163,7 @@ class Doctor {
                 context_,
                 settings_.url,
                 history_,
+                tls_,
                 [this](std::string_view doing, double done) { progress_.show(doing, done); }
             );
             const std::string problem = co_await examination.run(findings);
@@ -181,6 +186,7 @@ class Doctor {
     }
 
     Settings settings_;
+    std::shared_ptr<const net::TlsContext> tls_;
     asio::io_context context_{1};
     ProgressLine progress_;
     policy::MemoryHistory history_;  // a watch remembers what it saw
@@ -192,7 +198,16 @@ class Doctor {
 
 int run(const Settings& settings) {
     std::signal(SIGPIPE, SIG_IGN);
-    return Doctor(settings).run();
+    std::shared_ptr<const net::TlsContext> tls;
+    if (settings.url.scheme == conf::BackendUrl::Scheme::rediss) {
+        auto opened = net::TlsContext::for_backend(settings.tls, settings.url.address.host);
+        if (const auto* problem = std::get_if<net::TlsContext::Problem>(&opened)) {
+            std::cerr << "spillway: " << shown(problem->message) << '\n';
+            return exit_failure;
+        }
+        tls = std::get<std::shared_ptr<const net::TlsContext>>(std::move(opened));
+    }
+    return Doctor(settings, std::move(tls)).run();
 }
 
 }  // namespace spillway::doctor

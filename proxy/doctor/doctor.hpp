@@ -12,6 +12,7 @@ inline constexpr int exit_oom = 4;
 
 struct Settings {
     conf::BackendUrl url;
+    conf::Tls tls;       // with rediss:// alone
     bool json = false;   // one object on one line
     bool watch = false;  // until SIGINT or SIGTERM
 };

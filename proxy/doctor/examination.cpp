@@ -162,10 +162,12 @@ Examination::Examination(
     asio::io_context& context,
     conf::BackendUrl url,
     policy::MemoryHistory& history,
+    std::shared_ptr<const net::TlsContext> tls,
     Progress progress
 )
     : context_(context),
       url_(std::move(url)),
+      tls_(std::move(tls)),
       progress_(std::move(progress)),
       connection_(context),
       history_(history) {}
@@ -204,8 +206,17 @@ void Examination::lack(std::string what, std::string_view reason) {
 asio::awaitable<std::string> Examination::connect() {
     const std::string where = conf::to_string(url_.address);
     progress_("connecting to " + where, 0);
-    const std::string problem =
-        co_await connection_.connect(co_await net::resolve(url_.address), connect_timeout);
+    net::Target target;
+    target.endpoints = co_await net::resolve(url_.address);
+    target.tls = tls_;
+    const std::string problem = co_await connection_.connect(std::move(target), connect_timeout);
+    if (problem.starts_with(net::tls_failed)) {
+        co_return "cannot connect to " + where + ": " + problem +
+            "\nIs this the port for TLS? --ca FILE names the authority of the server's "
+            "certificate, "
+            "--server-name\nthe name in it, --cert FILE and --key FILE the certificate that the "
+            "server asks for";
+    }
     if (!problem.empty()) {
         co_return "cannot connect to " + where + ": " + problem +
             "\nIs the server running, and is this its address? A URL looks like "
@@ -415,8 +426,10 @@ asio::awaitable<std::string> Examination::ask_sibling(
     conf::Address address, policy::SiblingNode& into
 ) {
     net::ControlConnection connection(context_);
-    std::string problem =
-        co_await connection.connect(co_await net::resolve(address), sibling_timeout);
+    net::Target target;
+    target.endpoints = co_await net::resolve(address);
+    target.tls = tls_;
+    std::string problem = co_await connection.connect(std::move(target), sibling_timeout);
     if (problem.empty() && !url_.password.empty()) {
         const auto login = co_await connection.ask(login_question(url_), sibling_timeout);
         problem = login.problem;  // a refusal shows at the next question

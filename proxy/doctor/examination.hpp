@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,11 +40,12 @@ using Progress = std::function<void(std::string_view doing, double done)>;
 
 class Examination {
   public:
-    // `history` is what earlier examinations of the same server left, if any.
+    // `history` is what earlier examinations of the same server left, if any; `tls`: null = plain.
     Examination(
         boost::asio::io_context& context,
         conf::BackendUrl url,
         policy::MemoryHistory& history,
+        std::shared_ptr<const net::TlsContext> tls,
         Progress progress
     );
 
@@ -68,6 +70,7 @@ class Examination {
 
     boost::asio::io_context& context_;
     conf::BackendUrl url_;
+    std::shared_ptr<const net::TlsContext> tls_;
     Progress progress_;
     net::ControlConnection connection_;
     bool all_sections_ = true;

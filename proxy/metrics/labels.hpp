@@ -74,15 +74,17 @@ enum class RefusedReason : std::uint8_t {
     backend_unavailable,  // the backend did not accept, in time or at all
     stopping,             // the proxy drains
     proxy_header,         // the listener expects a PROXY header, and no valid one came
+    tls,                  // the TLS handshake failed, or did not end in time
     error,                // accepting or setting up the socket failed otherwise
 };
 
-inline constexpr std::array<std::string_view, 6> refused_reason_names = {
+inline constexpr std::array<std::string_view, 7> refused_reason_names = {
     "max_clients",
     "descriptors",
     "backend_unavailable",
     "stopping",
     "proxy_header",
+    "tls",
     "error",
 };
 

@@ -1,11 +1,18 @@
 // A connection of our own to a backend, on which one question is asked at a time.
 #include "proxy/net/control_connection.hpp"
 
+#include <array>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+// GCC 12 takes a coroutine frame's own operator delete for a mismatch when it inlines Asio's new.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
 
 namespace spillway::net {
 
@@ -36,18 +43,19 @@ ControlConnection::ControlConnection(asio::io_context& context)
 void ControlConnection::close() noexcept {
     boost::system::error_code ignored;
     socket_.close(ignored);
+    tls_.reset();
 }
 
 asio::awaitable<std::string> ControlConnection::connect(
-    std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout
+    Target target, std::chrono::milliseconds timeout
 ) {
     std::string problem = "its name cannot be resolved";
-    for (const Endpoint& endpoint : endpoints) {
+    for (const Endpoint& endpoint : target.endpoints) {
         close();
-        const asio::generic::stream_protocol::endpoint target(&endpoint.address, endpoint.size);
+        const asio::generic::stream_protocol::endpoint peer(&endpoint.address, endpoint.size);
         asio::steady_timer timer(context_, timeout);
         const auto winner = co_await (
-            socket_.async_connect(target, tuple_awaitable) || timer.async_wait(tuple_awaitable)
+            socket_.async_connect(peer, tuple_awaitable) || timer.async_wait(tuple_awaitable)
         );
         if (winner.index() == 1) {
             problem = "connecting took longer than " + std::to_string(timeout.count()) + " ms";
@@ -56,7 +64,14 @@ asio::awaitable<std::string> ControlConnection::connect(
         const auto error = std::get<0>(std::get<0>(winner));
         if (!error) {
             tune(socket_.native_handle());
-            co_return std::string();
+            problem.clear();
+            if (target.tls) {  // GCC 12 cannot wait within a conditional expression
+                problem = co_await secure(*target.tls, timer);
+            }
+            if (problem.empty()) {
+                co_return problem;
+            }
+            continue;
         }
         problem = error.message();
     }
@@ -64,9 +79,92 @@ asio::awaitable<std::string> ControlConnection::connect(
     co_return problem;
 }
 
-asio::awaitable<std::string> ControlConnection::send(
-    std::string question, asio::steady_timer& timer
-) {
+asio::awaitable<std::string> ControlConnection::secure(const TlsContext& context, Timer& timer) {
+    boost::system::error_code failure;
+    socket_.non_blocking(true, failure);
+    tls_ = TlsSession::begin(context);
+    if (failure || !tls_) {
+        co_return std::string("no memory for TLS");
+    }
+    while (true) {
+        const IoResult result = tls_->handshake(socket_.native_handle());
+        if (result.status == IoStatus::done) {
+            co_return std::string();
+        }
+        if (result.status != IoStatus::blocked) {
+            co_return tls_problem("the connection ended within the handshake");
+        }
+        const bool in_time = co_await ready(timer);
+        if (!in_time) {
+            co_return std::string(tls_failed) + "the handshake took too long";
+        }
+    }
+}
+
+std::string ControlConnection::tls_problem(std::string_view otherwise) const {
+    return std::string(tls_failed).append(tls_->problem().empty() ? otherwise : tls_->problem());
+}
+
+// For TLS to go on: false when time is over.
+asio::awaitable<bool> ControlConnection::ready(Timer& timer) {
+    const auto what = tls_->unsent() ? Socket::wait_write : Socket::wait_read;
+    const auto winner =
+        co_await (socket_.async_wait(what, tuple_awaitable) || timer.async_wait(tuple_awaitable));
+    // Closed meanwhile by who wants it no more: the session is gone too.
+    co_return winner.index() == 0 && tls_ != nullptr;
+}
+
+asio::awaitable<std::string> ControlConnection::send_tls(std::string_view question, Timer& timer) {
+    while (!question.empty() || tls_->unsent()) {
+        const std::span<const std::string_view> pieces(&question, 1);
+        const IoResult sent = tls_->write(socket_.native_handle(), pieces);
+        question.remove_prefix(sent.bytes);
+        bool lost = sent.status == IoStatus::failed;
+        if (!lost && tls_->unsent()) {
+            const bool in_time = co_await ready(timer);
+            lost = !in_time;
+        }
+        if (lost && tls_) {  // the server may have said why
+            std::array<char, 1024> rest{};
+            while (tls_->read(socket_.native_handle(), rest).status == IoStatus::done) {
+            }
+            co_return tls_problem("the connection was lost");
+        }
+        if (lost) {
+            co_return std::string("the connection was lost");
+        }
+    }
+    co_return std::string();
+}
+
+asio::awaitable<std::string> ControlConnection::receive_tls(std::string& bytes, Timer& timer) {
+    constexpr std::size_t step_bytes = 64UL * 1024;
+    const std::size_t filled = bytes.size();
+    while (true) {
+        bytes.resize(filled + step_bytes);
+        const std::span<char> area(bytes.data() + filled, step_bytes);
+        const IoResult got = tls_->read(socket_.native_handle(), area);
+        bytes.resize(filled + got.bytes);
+        if (got.status == IoStatus::done) {
+            co_return std::string();
+        }
+        if (got.status == IoStatus::closed) {
+            co_return std::string("the server closed the connection");
+        }
+        if (got.status == IoStatus::failed) {
+            co_return tls_problem("the connection was lost");
+        }
+        const bool in_time = co_await ready(timer);
+        if (!in_time) {
+            co_return std::string(timed_out);
+        }
+    }
+}
+
+asio::awaitable<std::string> ControlConnection::send(std::string question, Timer& timer) {
+    if (tls_) {
+        co_return co_await send_tls(question, timer);
+    }
     const auto written = co_await (
         asio::async_write(socket_, asio::buffer(question), tuple_awaitable) ||
         timer.async_wait(tuple_awaitable)
@@ -77,9 +175,10 @@ asio::awaitable<std::string> ControlConnection::send(
 
 // What has come by now, behind `bytes`. Empty, or why nothing will come any more; timed_out alone
 // is for the caller to put into words.
-asio::awaitable<std::string> ControlConnection::receive(
-    std::string& bytes, asio::steady_timer& timer
-) {
+asio::awaitable<std::string> ControlConnection::receive(std::string& bytes, Timer& timer) {
+    if (tls_) {
+        co_return co_await receive_tls(bytes, timer);
+    }
     const std::size_t filled = bytes.size();
     bytes.resize(filled + 16 * 1024);
     const auto got = co_await (

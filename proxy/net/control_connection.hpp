@@ -1,10 +1,12 @@
 // A connection of our own to a backend, on which one question is asked at a time.
 #pragma once
 
-#include "proxy/net/socket.hpp"
+#include "proxy/net/target.hpp"
+#include "proxy/net/tls_session.hpp"
 #include "resp/reply_tree.hpp"
 
 #include <chrono>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,9 +24,10 @@ class ControlConnection {
   public:
     explicit ControlConnection(boost::asio::io_context& context);
 
-    // Tries the endpoints in turn. Empty when connected, else why not.
+    // Tries the endpoints in turn. Empty when connected, else why not; tls_failed begins what is
+    // wrong with TLS.
     [[nodiscard]] boost::asio::awaitable<std::string> connect(
-        std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout
+        Target target, std::chrono::milliseconds timeout
     );
 
     struct Answer {
@@ -51,18 +54,28 @@ class ControlConnection {
     void close() noexcept;
 
   private:
-    [[nodiscard]] boost::asio::awaitable<std::string> send(
-        std::string question, boost::asio::steady_timer& timer
+    using Timer = boost::asio::steady_timer;
+
+    [[nodiscard]] boost::asio::awaitable<std::string> secure(
+        const TlsContext& context, Timer& timer
     );
-    [[nodiscard]] boost::asio::awaitable<std::string> receive(
-        std::string& bytes, boost::asio::steady_timer& timer
+    [[nodiscard]] boost::asio::awaitable<bool> ready(Timer& timer);
+    [[nodiscard]] std::string tls_problem(std::string_view otherwise) const;
+    [[nodiscard]] boost::asio::awaitable<std::string> send_tls(
+        std::string_view question, Timer& timer
     );
+    [[nodiscard]] boost::asio::awaitable<std::string> receive_tls(std::string& bytes, Timer& timer);
+    [[nodiscard]] boost::asio::awaitable<std::string> send(std::string question, Timer& timer);
+    [[nodiscard]] boost::asio::awaitable<std::string> receive(std::string& bytes, Timer& timer);
 
     using Socket = boost::asio::generic::stream_protocol::socket;
 
     boost::asio::io_context& context_;
     Socket socket_;
+    std::unique_ptr<TlsSession> tls_;
 };
+
+inline constexpr std::string_view tls_failed = "TLS: ";
 
 // *2\r\n$4\r\nINFO\r\n…
 [[nodiscard]] std::string encode_command(std::span<const std::string> arguments);

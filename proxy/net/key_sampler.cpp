@@ -54,8 +54,10 @@ std::vector<std::string> no_touch_question() {
 namespace {
 
 asio::awaitable<std::string> log_in(ControlConnection& connection, const ProbeSettings& settings) {
-    std::string problem =
-        co_await connection.connect(co_await resolve(settings.address), settings.connect_timeout);
+    Target target;
+    target.endpoints = co_await resolve(settings.address);
+    target.tls = settings.tls;
+    std::string problem = co_await connection.connect(std::move(target), settings.connect_timeout);
     const conf::Credentials& credentials = settings.credentials;
     if (problem.empty() && (!credentials.user.empty() || !credentials.password.empty())) {
         const auto answer =

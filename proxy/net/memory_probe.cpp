@@ -83,7 +83,7 @@ MemoryProbe::MemoryProbe(asio::io_context& context, ProbeSettings settings, Prob
       hooks_(std::move(hooks)),
       connection_(context),
       timer_(context),
-      endpoints_(std::make_shared<const std::vector<Endpoint>>()) {}
+      target_(std::make_shared<const Target>()) {}
 
 void MemoryProbe::start() {
     asio::co_spawn(context_, run(), asio::detached);
@@ -96,13 +96,17 @@ void MemoryProbe::stop() {
 }
 
 void MemoryProbe::change(ProbeSettings settings) {
-    const bool moved = !(settings.address == settings_.address);
+    const bool moved = !(settings.address == settings_.address) ||
+                       (settings.tls == nullptr) != (settings_.tls == nullptr);
     const bool same_rights = settings.credentials.user == settings_.credentials.user &&
                              settings.credentials.password == settings_.credentials.password;
     settings_ = std::move(settings);
     if (moved) {
         resolved_at_ = 0;
-        endpoints_ = std::make_shared<const std::vector<Endpoint>>();
+        target_ = std::make_shared<const Target>();
+    } else if (settings_.tls != target_->tls && !target_->endpoints.empty()) {
+        target_ = std::make_shared<const Target>(Target{target_->endpoints, settings_.tls});
+        hooks_.on_target(target_);
     }
     if (moved || !same_rights) {
         changed_ = true;
@@ -166,19 +170,20 @@ asio::awaitable<void> MemoryProbe::pause(policy::Nanos duration) {
 asio::awaitable<std::string> MemoryProbe::open() {
     all_asked_at_ = 0;
     const policy::Nanos now = monotonic_now();
-    if (endpoints_->empty() || now - resolved_at_ > resolve_interval) {
-        auto endpoints =
-            std::make_shared<const std::vector<Endpoint>>(co_await resolve(settings_.address));
+    if (target_->endpoints.empty() || now - resolved_at_ > resolve_interval) {
+        Target found;
+        found.endpoints = co_await resolve(settings_.address);
+        found.tls = settings_.tls;
         if (changed_) {
             co_return "the address has changed";
         }
         resolved_at_ = now;
-        if (!endpoints->empty() && !same(*endpoints, *endpoints_)) {
-            endpoints_ = std::move(endpoints);
-            hooks_.on_endpoints(endpoints_);
+        if (!found.endpoints.empty() && !same(found.endpoints, target_->endpoints)) {
+            target_ = std::make_shared<const Target>(std::move(found));
+            hooks_.on_target(target_);
         }
     }
-    std::string problem = co_await connection_.connect(*endpoints_, settings_.connect_timeout);
+    std::string problem = co_await connection_.connect(*target_, settings_.connect_timeout);
     if (!problem.empty()) {
         resolved_at_ = 0;  // the name may have moved
         co_return problem;

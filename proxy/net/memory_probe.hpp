@@ -5,6 +5,7 @@
 #include "conf/config.hpp"
 #include "policy/memory_sample.hpp"
 #include "proxy/net/control_connection.hpp"
+#include "proxy/net/target.hpp"
 #include "resp/command_table.hpp"
 
 #include <chrono>
@@ -24,6 +25,7 @@ struct ProbeSettings {
     conf::Credentials credentials;
     std::chrono::milliseconds connect_timeout{1000};
     std::chrono::milliseconds answer_timeout{3000};
+    std::shared_ptr<const TlsContext> tls;  // null = plain
 };
 
 // AUTH, with or without a user.
@@ -31,8 +33,7 @@ struct ProbeSettings {
 
 // All are called on the io_context's thread.
 struct ProbeHooks {
-    std::function<void(std::shared_ptr<const std::vector<Endpoint>>)>
-        on_endpoints;  // when they changed
+    std::function<void(std::shared_ptr<const Target>)> on_target;  // when it changed
     std::function<void(std::shared_ptr<const resp::CommandTable>)>
         on_commands;               // after each connect
     std::function<void()> on_ask;  // INFO goes out now
@@ -52,7 +53,8 @@ class MemoryProbe {
     MemoryProbe(boost::asio::io_context& context, ProbeSettings settings, ProbeHooks hooks);
     void start();
     void stop();
-    // On the io_context's thread. Connects anew where address or credentials differ.
+    // On the io_context's thread. Connects anew where address or credentials differ, not for other
+    // certificates.
     void change(ProbeSettings settings);
     // The next sample is wanted early. On the io_context's thread.
     void hurry();
@@ -70,7 +72,7 @@ class MemoryProbe {
     ProbeHooks hooks_;
     ControlConnection connection_;
     boost::asio::steady_timer timer_;
-    std::shared_ptr<const std::vector<Endpoint>> endpoints_;
+    std::shared_ptr<const Target> target_;
     policy::MemorySample last_;       // while connected: what the next one need not ask for again
     policy::Nanos all_asked_at_ = 0;  // when all of it was; 0 = never on this connection
     policy::Nanos asked_at_ = 0;

@@ -34,20 +34,23 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     if (self.phase_ == Phase::dead) {
         return;
     }
-    if ((events & EPOLLERR) != 0) {
+    if ((events & EPOLLERR) != 0 && !self.hears_out()) {
         return self.die(ClosedReason::client_error);
     }
-    if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         self.client_.half_closed = true;
         if (self.session_.awaits_replies() && self.phase_ == Phase::relaying) {
             self.session_.lift_flight();  // its end stands behind what waits
             (void)self.resume();
         }
     }
-    if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying) {
+    if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying && !self.hears_out()) {
         return self.die(ClosedReason::client_closed);
     }
-    if ((events & EPOLLOUT) != 0 && !self.to_client_.empty()) {
+    if (self.phase_ == Phase::securing) {
+        return self.secure_client();
+    }
+    if ((events & EPOLLOUT) != 0 && (!self.to_client_.empty() || self.client_.stream.unsent())) {
         self.flush_client();
     }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 && self.phase_ != Phase::dead) {
@@ -56,30 +59,29 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     }
 }
 
+// A TLS client that goes away as usual resets: it never reads the ticket for its next session. What
+// it sent is there to be read, once the backend is.
+bool SessionDriver::hears_out() const noexcept {
+    return client_.stream.tls() != nullptr &&
+           (phase_ == Phase::relaying || phase_ == Phase::connecting);
+}
+
 void SessionDriver::backend_ready(Watch& watch, std::uint32_t events) {
     auto& side = static_cast<Side&>(watch);
     SessionDriver& self = *side.driver;
-    if (self.phase_ == Phase::dead || !side.fd) {
+    if (self.phase_ == Phase::dead || !side.stream) {
         return;
     }
     if (self.phase_ == Phase::connecting) {
-        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) {
-            return;
-        }
-        const int error = connect_result(side.fd.get());
-        if (error != 0 || (events & (EPOLLERR | EPOLLHUP)) != 0) {
-            side.fd.reset();
-            return self.dial_next(error != 0 ? error : ECONNRESET);
-        }
-        self.connected();
-        if (self.phase_ == Phase::dead) {
+        self.go_on_connecting(events);
+        if (self.phase_ != Phase::relaying) {
             return;
         }
     }
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         side.half_closed = true;
     }
-    if ((events & EPOLLOUT) != 0 && !self.to_backend_.empty()) {
+    if ((events & EPOLLOUT) != 0 && (!self.to_backend_.empty() || side.stream.unsent())) {
         self.flush_backend();
     }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 &&
@@ -168,7 +170,7 @@ void SessionDriver::pump_client() {
 
 void SessionDriver::read_client_once() {
     const std::span<char> area = shard_.read_area();
-    const IoResult got = read_some(client_.fd.get(), area);
+    const IoResult got = client_.stream.read(area);
     switch (got.status) {
         case IoStatus::blocked:
             client_.readable = false;
@@ -182,7 +184,7 @@ void SessionDriver::read_client_once() {
             break;
     }
     // A short read has taken all there was; what comes later is told anew.
-    if (got.bytes < area.size() && !client_.half_closed) {
+    if (client_.stream.drained(got.bytes, area.size()) && !client_.half_closed) {
         client_.readable = false;
     }
     if (phase_ == Phase::announced) {
@@ -329,12 +331,12 @@ void SessionDriver::client_ended() {
     if (session_.waits() || !to_backend_.empty()) {
         return;
     }
-    finish_writing(backend_.fd.get());
+    backend_.stream.finish();
 }
 
 void SessionDriver::send_to_backend(core::Output& output) {
     if (!output.empty() && to_backend_.empty()) {
-        const IoResult sent = write_some(backend_.fd.get(), output.pieces());
+        const IoResult sent = backend_.stream.write(output.pieces());
         // The backend may have said why it closes: that is still read and shown.
         std::size_t skip = sent.status == IoStatus::failed ? SIZE_MAX : sent.bytes;
         shard_.context().metrics.bytes[Direction::backend_out].add(sent.bytes);
@@ -352,9 +354,12 @@ void SessionDriver::send_to_backend(core::Output& output) {
 }
 
 void SessionDriver::flush_backend() {
+    if (backend_.stream.flush() == IoStatus::blocked) {
+        return;
+    }
     while (!to_backend_.empty()) {
         const std::string_view front = to_backend_.front();
-        const IoResult sent = write_some(backend_.fd.get(), {&front, 1});
+        const IoResult sent = backend_.stream.write({&front, 1});
         if (sent.status == IoStatus::blocked) {
             return;
         }
@@ -391,7 +396,7 @@ void SessionDriver::pump_backend() {
 
 void SessionDriver::read_backend_once() {
     const std::span<char> area = shard_.read_area();
-    const IoResult got = read_some(backend_.fd.get(), area);
+    const IoResult got = backend_.stream.read(area);
     switch (got.status) {
         case IoStatus::blocked:
             backend_.readable = false;
@@ -405,7 +410,7 @@ void SessionDriver::read_backend_once() {
         case IoStatus::done:
             break;
     }
-    if (got.bytes < area.size() && !backend_.half_closed) {
+    if (backend_.stream.drained(got.bytes, area.size()) && !backend_.half_closed) {
         backend_.readable = false;
     }
     shard_.context().metrics.bytes[Direction::backend_in].add(got.bytes);
@@ -453,7 +458,7 @@ void SessionDriver::go_on_with_requests() {
 
 void SessionDriver::send_to_client(core::Output& output) {
     if (!output.empty() && to_client_.empty()) {
-        const IoResult sent = write_some(client_.fd.get(), output.pieces());
+        const IoResult sent = client_.stream.write(output.pieces());
         if (sent.status == IoStatus::failed) {
             output.clear();
             return die(ClosedReason::client_error);
@@ -483,9 +488,13 @@ void SessionDriver::spool(std::string_view bytes) {
 }
 
 void SessionDriver::flush_client() {
-    while (!to_client_.empty()) {
+    const IoStatus flushed = client_.stream.flush();
+    if (flushed == IoStatus::failed) {
+        return die(ClosedReason::client_error);
+    }
+    while (flushed == IoStatus::done && !to_client_.empty()) {
         const std::string_view front = to_client_.front();
-        const IoResult sent = write_some(client_.fd.get(), {&front, 1});
+        const IoResult sent = client_.stream.write({&front, 1});
         if (sent.status == IoStatus::blocked) {
             break;
         }
@@ -497,7 +506,7 @@ void SessionDriver::flush_client() {
         to_client_.consume(sent.bytes);
         client_read_at_ = shard_.context().now;
     }
-    if (phase_ == Phase::closing && to_client_.empty()) {
+    if (phase_ == Phase::closing && to_client_.empty() && !client_.stream.unsent()) {
         return finish_closing();
     }
     if (phase_ == Phase::relaying) {

@@ -12,7 +12,7 @@
 #include "proxy/core/session.hpp"
 #include "proxy/metrics/labels.hpp"
 #include "proxy/net/poller.hpp"
-#include "proxy/net/socket.hpp"
+#include "proxy/net/stream.hpp"
 
 #include <cstdint>
 #include <string>
@@ -58,7 +58,8 @@ class SessionDriver {
   private:
     enum class Phase : std::uint8_t {
         announced,   // by a PROXY header, which is still to come
-        connecting,  // to the backend; the client is not read
+        securing,    // by a TLS handshake with the client
+        connecting,  // to the backend, with its handshake; the client is not read
         relaying,
         closing,    // no more from the backend: the client still gets what is spooled
         lingering,  // all is written; the client's close is waited for, so that it gets to read it
@@ -66,7 +67,7 @@ class SessionDriver {
     };
     struct Side : Watch {
         SessionDriver* driver = nullptr;
-        Fd fd;
+        Stream stream;
         bool readable = false;
         bool half_closed = false;  // the peer will send no more; it may still have sent something
         bool ended = false;        // and that has been read
@@ -74,13 +75,21 @@ class SessionDriver {
 
     static void client_ready(Watch& watch, std::uint32_t events);
     static void backend_ready(Watch& watch, std::uint32_t events);
+    [[nodiscard]] bool hears_out() const noexcept;
     void read_proxy_header(std::string_view received);
     void refuse_proxy_header(std::string_view problem);
+    void begin_securing();
+    void secure_client();
+    void refuse_tls(std::string_view problem);
     void begin_connecting();
-    // `error`: why the last address failed, told when no other is left.
-    void dial_next(int error);
+    // `error`, or `tls_problem` with words of its own: why the last address failed, told when no
+    // other is left.
+    void dial_next(int error, std::string_view tls_problem = {});
+    void go_on_connecting(std::uint32_t events);
+    void reached();
+    void secure_backend();
     void connected();
-    void backend_unavailable(const char* why);
+    void backend_unavailable(std::string_view why);
 
     void pump_client();
     void pump_backend();

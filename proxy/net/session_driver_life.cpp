@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include <sys/epoll.h>
 
 namespace spillway::net {
 namespace {
@@ -18,6 +21,8 @@ using metrics::ClosedReason;
 // connecting, so that the last request has half of it for its answer.
 constexpr core::Nanos first_redial_share = 8;
 constexpr core::Nanos linger_max = policy::second;
+// Of a client: seconds of its own processor, were it the slowest, and no more.
+constexpr core::Nanos handshake_max = 10 * policy::second;
 constexpr core::Nanos drain_grace = 200 * policy::millisecond;
 
 }  // namespace
@@ -30,7 +35,7 @@ SessionDriver::SessionDriver(
       session_(shard.context(), id, std::move(address), listener.label) {
     client_.ready = &SessionDriver::client_ready;
     client_.driver = this;
-    client_.fd = std::move(client);
+    client_.stream.open(std::move(client));
     backend_.ready = &SessionDriver::backend_ready;
     backend_.driver = this;
     shard_.context().metrics.clients.add();
@@ -43,11 +48,11 @@ SessionDriver::~SessionDriver() {
 }
 
 void SessionDriver::start() {
-    if (!shard_.poller().add(client_.fd.get(), client_)) {
+    if (!shard_.poller().add(client_.stream.fd(), client_)) {
         return die(ClosedReason::client_error);
     }
     if (listener_.proxy_protocol.load(std::memory_order_relaxed) == conf::ProxyProtocol::off) {
-        return begin_connecting();
+        return begin_securing();
     }
     phase_ = Phase::announced;
     deadline_ = shard_.context().now + shard_.settings().connect_timeout;
@@ -75,13 +80,53 @@ void SessionDriver::read_proxy_header(std::string_view received) {
         session_.set_address(std::move(header.client));
     }
     stash_.erase(0, header.bytes);
-    begin_connecting();
+    begin_securing();
 }
 
 // The protocol allows no answer: who spoke is not known.
 void SessionDriver::refuse_proxy_header(std::string_view problem) {
     shard_.context().metrics.connections_refused[metrics::RefusedReason::proxy_header].add();
-    shard_.report_bad_header(session_.shared().address, problem);
+    shard_.report_refusal(
+        session_.shared().address, "this listener expects a PROXY header, and ", problem
+    );
+    die(ClosedReason::protocol_error);
+}
+
+// Nobody reaches the backend who has not shown what this listener asks for.
+void SessionDriver::begin_securing() {
+    const TlsContext* const tls = shard_.tls_of(listener_);
+    if (tls == nullptr) {
+        return begin_connecting();
+    }
+    if (!client_.stream.secure(*tls)) {
+        return die(ClosedReason::client_error);
+    }
+    client_.stream.tls()->take_early(std::exchange(stash_, {}));  // it came with a PROXY header
+    phase_ = Phase::securing;
+    deadline_ = shard_.context().now + handshake_max;
+    shard_.list_timed(*this);
+    secure_client();
+}
+
+void SessionDriver::secure_client() {
+    TlsSession& tls = *client_.stream.tls();
+    switch (tls.handshake(client_.stream.fd()).status) {
+        case IoStatus::blocked:
+            return;
+        case IoStatus::closed:  // a balancer that looks whether we listen says nothing either
+            return die(ClosedReason::client_closed);
+        case IoStatus::failed:
+            return tls.problem().empty() ? die(ClosedReason::client_error)
+                                         : refuse_tls(std::string(tls.problem()));
+        case IoStatus::done:
+            client_.readable = true;  // commands may have come with the end of the handshake
+            return begin_connecting();
+    }
+}
+
+void SessionDriver::refuse_tls(std::string_view problem) {
+    shard_.context().metrics.connections_refused[metrics::RefusedReason::tls].add();
+    shard_.report_refusal(session_.shared().address, "TLS: ", problem);
     die(ClosedReason::protocol_error);
 }
 
@@ -92,36 +137,85 @@ void SessionDriver::begin_connecting() {
     dial_next(EHOSTUNREACH);
 }
 
-void SessionDriver::dial_next(int error) {
+void SessionDriver::dial_next(int error, std::string_view tls_problem) {
     const core::Nanos now = shard_.context().now;
     const core::Nanos allowed = shard_.settings().connect_timeout;
     const core::Nanos passed = now - (deadline_ - allowed);
     redial_at_ =
         passed < allowed / 2 ? now + std::max(passed, allowed / first_redial_share) : deadline_;
-    while (endpoint_ < shard_.endpoints().size()) {
-        Dialled dialled = dial(shard_.endpoints()[endpoint_++]);
+    const std::vector<Endpoint>& endpoints = shard_.target().endpoints;
+    while (endpoint_ < endpoints.size()) {
+        Dialled dialled = dial(endpoints[endpoint_++]);
         error = dialled.error;
+        tls_problem = {};
         if (dialled.status == IoStatus::failed) {
             continue;
         }
-        backend_.fd = std::move(dialled.fd);
+        backend_.stream.open(std::move(dialled.fd));
         backend_.readable = backend_.half_closed = false;
-        if (!shard_.poller().add(backend_.fd.get(), backend_)) {
+        if (!shard_.poller().add(backend_.stream.fd(), backend_)) {
             error = errno;
             continue;
         }
         if (dialled.status == IoStatus::done) {
-            connected();
+            reached();
         }
         return;
+    }
+    if (!tls_problem.empty()) {  // it would be the same the next time
+        return backend_unavailable("TLS: " + std::string(tls_problem));
     }
     if (passed >= allowed / first_redial_share) {
         endpoint_ = 0;  // one of them did not answer, and may yet
         return;
     }
-    backend_unavailable(
-        shard_.endpoints().empty() ? "its name cannot be resolved" : std::strerror(error)
-    );
+    backend_unavailable(endpoints.empty() ? "its name cannot be resolved" : std::strerror(error));
+}
+
+void SessionDriver::go_on_connecting(std::uint32_t events) {
+    if (backend_.stream.tls() != nullptr) {
+        return secure_backend();
+    }
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) {
+        return;
+    }
+    const int error = connect_result(backend_.stream.fd());
+    if (error != 0 || (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        backend_.stream.close();
+        return dial_next(error != 0 ? error : ECONNRESET);
+    }
+    reached();
+}
+
+void SessionDriver::reached() {
+    const TlsContext* const tls = shard_.target().tls.get();
+    if (tls == nullptr) {
+        return connected();
+    }
+    if (!backend_.stream.secure(*tls)) {
+        return backend_unavailable("no memory for TLS");
+    }
+    redial_at_ = deadline_;  // it has answered: another connection would be no quicker
+    secure_backend();
+}
+
+void SessionDriver::secure_backend() {
+    TlsSession& tls = *backend_.stream.tls();
+    const IoResult result = tls.handshake(backend_.stream.fd());
+    if (result.status == IoStatus::blocked) {
+        return;
+    }
+    if (result.status != IoStatus::done) {
+        const std::string problem =
+            tls.problem().empty() ? "the connection ended within the handshake" : tls.problem();
+        backend_.stream.close();
+        return dial_next(ECONNRESET, problem);
+    }
+    backend_.readable = true;  // it may have said something with the end of the handshake
+    connected();
+    if (phase_ == Phase::relaying) {
+        pump_backend();
+    }
 }
 
 void SessionDriver::connected() {
@@ -135,8 +229,8 @@ void SessionDriver::connected() {
     }
 }
 
-void SessionDriver::backend_unavailable(const char* why) {
-    backend_.fd.reset();
+void SessionDriver::backend_unavailable(std::string_view why) {
+    backend_.stream.close();
     shard_.context().metrics.connections_refused[metrics::RefusedReason::backend_unavailable].add();
     spool("-ERR spillway: backend unavailable (" + std::string(why) + ")\r\n");
     phase_ = Phase::closing;
@@ -161,7 +255,7 @@ void SessionDriver::begin_closing(ClosedReason reason) {
         }
     }
     session_.drop_hold();
-    backend_.fd.reset();
+    backend_.stream.close();
     to_backend_.clear();
     std::string().swap(stash_);
     flush_client();
@@ -173,7 +267,7 @@ void SessionDriver::finish_closing() {
     if (client_.ended) {
         return die(closed_reason_);
     }
-    finish_writing(client_.fd.get());
+    client_.stream.finish();
     phase_ = Phase::lingering;
     deadline_ = shard_.context().now + linger_max;
     shard_.list_timed(*this);
@@ -192,8 +286,8 @@ void SessionDriver::die(ClosedReason reason) {
     context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
     phase_ = Phase::dead;
     session_.drop_hold();
-    client_.fd.reset();
-    backend_.fd.reset();
+    client_.stream.close();
+    backend_.stream.close();
     to_backend_.clear();
     to_client_.clear();
     deadline_ = 0;
@@ -208,6 +302,12 @@ void SessionDriver::tick() {
             }
             return draining_ ? die(ClosedReason::stopping)
                              : refuse_proxy_header("it did not come within connect_timeout");
+        case Phase::securing:
+            if (shard_.context().now < deadline_) {
+                return;
+            }
+            return draining_ ? die(ClosedReason::stopping)
+                             : refuse_tls("the handshake did not end within 10 s");
         case Phase::connecting:
             return tick_connecting();
         case Phase::relaying:
@@ -228,11 +328,14 @@ void SessionDriver::tick_connecting() {
     const core::Nanos now = shard_.context().now;
     if (now >= deadline_) {
         deadline_ = 0;
-        return backend_unavailable("connecting took too long");
+        return backend_unavailable(
+            backend_.stream.tls() != nullptr ? "TLS: the handshake took too long"
+                                             : "connecting took too long"
+        );
     }
     if (now >= redial_at_) {
-        backend_.fd.reset();
-        if (endpoint_ >= shard_.endpoints().size()) {
+        backend_.stream.close();
+        if (endpoint_ >= shard_.target().endpoints.size()) {
             endpoint_ = 0;
         }
         dial_next(EHOSTUNREACH);
@@ -242,7 +345,8 @@ void SessionDriver::tick_connecting() {
 void SessionDriver::tick_draining() {
     const core::Nanos now = shard_.context().now;
     const bool finished = session_.idle() && !session_.shared().state.in_multi() &&
-                          stash_.empty() && to_backend_.empty() && to_client_.empty();
+                          stash_.empty() && to_backend_.empty() && to_client_.empty() &&
+                          !backend_.stream.unsent() && !client_.stream.unsent();
     if (!finished) {
         deadline_ = now + drain_grace;
     } else if (now >= deadline_) {

@@ -19,7 +19,7 @@ constexpr auto tick_interval = 10ms;
 constexpr auto accept_pause = 100ms;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
-constexpr policy::Nanos bad_header_interval = policy::second;
+constexpr policy::Nanos refusal_interval = policy::second;
 constexpr policy::Nanos verdicts_interval = policy::second;
 
 }  // namespace
@@ -37,7 +37,7 @@ Shard::Shard(
       balance_(balance),
       index_(index),
       hooks_(std::move(hooks)),
-      endpoints_(std::make_shared<const std::vector<Endpoint>>()),
+      target_(std::make_shared<const Target>()),
       buffer_(new char[stash_bytes_max + read_bytes]),
       poller_(io_, &Shard::batch_ended, this),
       tick_(io_.get_executor()) {
@@ -123,7 +123,9 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
         listener.clients_max.load(std::memory_order_relaxed)) {
         listener.clients.fetch_sub(1, std::memory_order_relaxed);
         context_.metrics.connections_refused[metrics::RefusedReason::max_clients].add();
-        refuse_client(client.get(), "-ERR max number of clients reached\r\n");
+        if (tls_of(listener) == nullptr) {  // who expects TLS could not read it
+            refuse_client(client.get(), "-ERR max number of clients reached\r\n");
+        }
         return;
     }
     const std::size_t chosen = balance_.take();
@@ -268,11 +270,12 @@ void Shard::bury(SessionDriver& driver) {
     sessions_.pop_back();
 }
 
-void Shard::report_bad_header(const std::string& peer, std::string_view problem) {
-    if (bad_header_reported_at_ == 0 ||
-        context_.now - bad_header_reported_at_ >= bad_header_interval) {
-        bad_header_reported_at_ = context_.now;
-        hooks_.on_bad_header(peer, problem);
+void Shard::report_refusal(
+    const std::string& peer, std::string_view what, std::string_view problem
+) {
+    if (refusal_reported_at_ == 0 || context_.now - refusal_reported_at_ >= refusal_interval) {
+        refusal_reported_at_ = context_.now;
+        hooks_.on_refusal(peer, what, std::string(problem));
     }
 }
 
@@ -369,9 +372,9 @@ void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands)
     });
 }
 
-void Shard::publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints) {
-    boost::asio::post(io_, [this, endpoints = std::move(endpoints)]() mutable {
-        endpoints_ = std::move(endpoints);
+void Shard::publish_target(std::shared_ptr<const Target> target) {
+    boost::asio::post(io_, [this, target = std::move(target)]() mutable {
+        target_ = std::move(target);
     });
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/net/poller.hpp"
 #include "proxy/net/session_driver.hpp"
 #include "proxy/net/shard_balance.hpp"
+#include "proxy/net/target.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -27,6 +28,7 @@ namespace spillway::net {
 struct ListenerShare {
     std::string name;                                // where it listens: "127.0.0.1:6380"
     std::string label;                               // what rules call it
+    std::size_t index = 0;                           // among ShardSettings::listener_tls
     std::atomic<std::uint32_t> clients_max{10'000};  // may change while it listens
     std::atomic<conf::ProxyProtocol> proxy_protocol{conf::ProxyProtocol::off};  // may change too
     std::atomic<std::uint32_t> clients{0};
@@ -42,6 +44,7 @@ struct ShardSettings {
     std::uint64_t spool_total_bytes_max = 1ULL << 30U;  // this shard's part
     bool spool_disconnects = true;
     policy::Nanos connect_timeout = policy::second;
+    std::vector<std::shared_ptr<const TlsContext>> listener_tls;  // null = plain
 };
 
 // One immutable state of the backend, with what follows from it for shards.
@@ -65,8 +68,9 @@ struct ClientRow {
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
     std::function<void(std::vector<core::OpaqueNote>)> on_opaque;
-    // A client whose PROXY header was refused, with its peer's address: once a second at most.
-    std::function<void(std::string peer, std::string_view problem)> on_bad_header;
+    // A client that was refused before it was one, with its peer's address: once a second at most.
+    // `what` is the begin of the sentence that `problem` ends.
+    std::function<void(std::string peer, std::string_view what, std::string problem)> on_refusal;
     std::function<void()> wish_sample;
     // A client that this shard has accepted goes to another: see adopt().
     std::function<void(std::size_t shard, ListenerShare&, Fd client, const Endpoint& peer)>
@@ -98,7 +102,7 @@ class Shard {
     // From any thread:
     void publish(BackendSnapshot snapshot);
     void publish_commands(std::shared_ptr<const resp::CommandTable> commands);
-    void publish_endpoints(std::shared_ptr<const std::vector<Endpoint>> endpoints);
+    void publish_target(std::shared_ptr<const Target> target);
     void publish_settings(std::shared_ptr<const ShardSettings> settings);
     void adopt(ListenerShare& listener, Fd client, const Endpoint& peer);
     void collect_clients(std::function<void(std::vector<ClientRow>)> done);
@@ -122,7 +126,11 @@ class Shard {
     [[nodiscard]] core::ShardContext& context() noexcept { return context_; }
     [[nodiscard]] const ShardSettings& settings() const noexcept { return *settings_; }
     [[nodiscard]] Poller& poller() noexcept { return poller_; }
-    [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept { return *endpoints_; }
+    [[nodiscard]] const Target& target() const noexcept { return *target_; }
+    [[nodiscard]] const TlsContext* tls_of(const ListenerShare& listener) const noexcept {
+        const auto& tls = settings_->listener_tls;
+        return listener.index < tls.size() ? tls[listener.index].get() : nullptr;
+    }
     [[nodiscard]] core::Output& output() noexcept { return output_; }
     // Where bytes are read to; stash_bytes_max before it are free for what a session kept.
     [[nodiscard]] std::span<char> read_area() noexcept {
@@ -133,7 +141,7 @@ class Shard {
     void list_held(SessionDriver& driver);
     void list_timed(SessionDriver& driver);
     void bury(SessionDriver& driver);
-    void report_bad_header(const std::string& peer, std::string_view problem);
+    void report_refusal(const std::string& peer, std::string_view what, std::string_view problem);
 
   private:
     using Descriptor = boost::asio::posix::basic_stream_descriptor<Context::executor_type>;
@@ -172,7 +180,7 @@ class Shard {
     ShardBalance& balance_;
     std::size_t index_;  // of this shard among all
     ShardHooks hooks_;
-    std::shared_ptr<const std::vector<Endpoint>> endpoints_;
+    std::shared_ptr<const Target> target_;
     std::unique_ptr<char[]> buffer_;
     core::Output output_;
     Poller poller_;
@@ -187,7 +195,7 @@ class Shard {
     std::uint64_t next_id_ = 1;
     policy::Nanos ooms_reported_at_ = 0;
     policy::Nanos growth_reported_at_ = 0;
-    policy::Nanos bad_header_reported_at_ = 0;
+    policy::Nanos refusal_reported_at_ = 0;
     policy::Nanos verdicts_reported_at_ = 0;
     bool tick_armed_ = false;
     bool draining_ = false;

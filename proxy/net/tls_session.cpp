@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include <openssl/bio.h>
@@ -119,10 +120,10 @@ IoResult TlsSession::handshake(int fd) {
         }
         if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) {
             explain_failure();
-            (void)send_output(fd);  // the alert that says so
-            return fail();
         }
-        if (!send_output(fd)) {
+        // Where the peer has closed already, its last word is still to be read.
+        (void)send_output(fd);
+        if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) {
             return fail();
         }
         if (error == SSL_ERROR_NONE) {
@@ -152,6 +153,7 @@ bool TlsSession::receive(int fd, std::size_t bytes_max, IoResult& result) {
     return true;
 }
 
+// Part of a record is nothing to the caller: only what the socket says of its end may be told.
 IoResult TlsSession::read(int fd, std::span<char> into) {
     more_ = false;
     std::size_t filled = 0;
@@ -168,6 +170,10 @@ IoResult TlsSession::read(int fd, std::span<char> into) {
                 std::min(receive_bytes, into.size() - std::min(record_bytes_max, into.size() / 2));
             IoResult got;
             if (!receive(fd, wanted, got)) {
+                // A peer that goes away without having read all, be it only a ticket, resets.
+                if (got.status == IoStatus::failed && got.error == ECONNRESET) {
+                    got.status = IoStatus::closed;
+                }
                 truncated_ = got.status == IoStatus::closed;
                 return got;
             }
@@ -175,14 +181,12 @@ IoResult TlsSession::read(int fd, std::span<char> into) {
         }
         decrypt(into, filled);
         keep_rest();
-        if (!send_output(fd) || unsent_.size() > unsent_bytes_max) {
+        (void)send_output(fd);
+        if (unsent_.size() > unsent_bytes_max) {
             return fail();
         }
         area_full_ = filled == into.size();
         more_ = more_ || area_full_ || end_ != End::none;
-        if (filled == 0 && !more_) {
-            return {IoStatus::blocked, 0, 0};
-        }
     }
     return {IoStatus::done, filled, 0};
 }
@@ -251,8 +255,8 @@ IoResult TlsSession::write(int fd, std::span<const std::string_view> pieces) {
             }
             if (batch >= batch_bytes) {
                 batch = 0;
-                if (!send_output(fd)) {
-                    return fail();
+                if (!send_output(fd)) {  // why the peer has closed may still be read
+                    return {IoStatus::failed, 0, 0};
                 }
                 if (unsent()) {
                     return {IoStatus::done, taken, 0};
@@ -260,8 +264,11 @@ IoResult TlsSession::write(int fd, std::span<const std::string_view> pieces) {
             }
         }
     }
-    if ((waiting > 0 && !encrypt({gathered.data(), waiting})) || !send_output(fd)) {
+    if (waiting > 0 && !encrypt({gathered.data(), waiting})) {
         return fail();
+    }
+    if (!send_output(fd)) {
+        return {IoStatus::failed, 0, 0};
     }
     return {IoStatus::done, taken, 0};
 }

@@ -155,8 +155,13 @@ class Backend:
         if route.chopped:
             backend = stack.enter_context(Spillway(backend, binary=PUMP, env={"PUMP_FAULT": "chop"}))
             backend.url = self.redis.url.replace(str(self.redis.port), str(backend.port))
-        return stack.enter_context(Spillway(backend, guard={"mode": route.mode},
-                                            binary=route.binary, env=route.env)).endpoint
+        listener = route.certificates.listener() if route.certificates else {}
+        front = stack.enter_context(Spillway(backend, guard={"mode": route.mode}, listener=listener,
+                                             binary=route.binary, env=route.env))
+        if route.certificates:  # a second one speaks TLS with the first
+            front = stack.enter_context(Spillway(f"rediss://localhost:{front.port}", guard={"mode": "off"},
+                                                 backend=route.certificates.backend()))
+        return front.endpoint
 
     def run(self, case, endpoint, split="whole", timeout=10.0):
         """The transcript of a case whose clients connect to `endpoint`, from a clean server."""
@@ -188,6 +193,7 @@ class Route(NamedTuple):
     chopped: bool = False
     binary: list = None
     env: dict = None
+    certificates: object = None  # TLS on the way, to clients and to the backend
 
 
 def difference(direct, proxied):

@@ -73,7 +73,7 @@ class ExitStatus(DoctorTest):
             self.assertNotIn("wrong@", err)
 
     def test_wrong_usage(self):
-        for arguments, said in (((), "needs the URL"), (("rediss://127.0.0.1:1",), "TLS"), (("http://x",), "URL"),
+        for arguments, said in (((), "needs the URL"), (("redis://127.0.0.1:1", "--ca", "x"), "rediss"), (("http://x",), "URL"),
                                 (("redis://h:1", "--mode", "off"), "--mode")):
             code, out, err = doctor(*arguments)
             self.assertEqual((code, out), (2, ""), arguments)

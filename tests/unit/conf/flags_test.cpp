@@ -203,8 +203,8 @@ TEST(ParseFlags, SaysWhatIsWrongAndWhereToLook) {
         "spillway: doctor needs the URL of a Redis, such as redis://127.0.0.1:6379"
     );
     EXPECT_EQ(
-        error_of({"doctor", "rediss://h"}),
-        "spillway: URL: TLS to the backend (rediss://) is not supported yet"
+        error_of({"doctor", "redis://h", "--ca", "ca.pem"}),
+        "spillway: --ca, --cert, --key and --server-name go with a URL that begins with rediss://"
     );
     EXPECT_EQ(error_of({"redis://h"}), "spillway: unexpected URL; did you mean --backend URL?");
 }

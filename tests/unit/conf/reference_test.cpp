@@ -44,10 +44,6 @@ Config example() {
     return config;
 }
 
-bool is_supported(const Key& key, const Config& config) {
-    return !std::holds_alternative<NotSupportedYet>(field_of(key, config, 0));
-}
-
 std::string example_file() {
     const Config config = example();
     std::string text(example_head);
@@ -64,13 +60,9 @@ std::string example_file() {
                 continue;
             }
             text += "\n# " + std::string(key.help) + "\n";
-            if (is_supported(key, config)) {
-                text += "# " + accepted(key) + (key.required ? "; required; " : "; ") +
-                        std::string(name_of(key.reload)) + "\n" + prefix + std::string(key.name) +
-                        " = " + to_toml(key, config, 0) + "\n";
-            } else {
-                text += "# " + std::string(key.name) + " is not supported yet\n";
-            }
+            text += "# " + accepted(key) + (key.required ? "; required; " : "; ") +
+                    std::string(name_of(key.reload)) + "\n" + prefix + std::string(key.name) +
+                    " = " + to_toml(key, config, 0) + "\n";
         }
     }
     return text;
@@ -86,8 +78,7 @@ std::string table_of(const Section& section) {
         if (key.section == section.path) {
             const std::string value =
                 key.required ? "required" : "`" + to_toml(key, config, 0) + "`";
-            text += "| `" + std::string(key.name) + "` | " +
-                    (is_supported(key, config) ? value : "none") + " | " + accepted(key) + " | " +
+            text += "| `" + std::string(key.name) + "` | " + value + " | " + accepted(key) + " | " +
                     std::string(name_of(key.reload)) + " | " + std::string(key.help) + " |\n";
         }
     }
@@ -145,7 +136,7 @@ TEST(Reference, ExampleFileSetsEveryKeyToItsDefault) {
     const auto& loaded = std::get<Loaded>(result);
     EXPECT_EQ(loaded.config, Config{});
     for (const Key& key : keys()) {
-        if (key.section != "guard.rule" && is_supported(key, loaded.config)) {
+        if (key.section != "guard.rule") {
             EXPECT_EQ(origin_of(loaded, key, 0).kind, Origin::Kind::file) << path_of(key);
         }
     }

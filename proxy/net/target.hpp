@@ -1,0 +1,17 @@
+// Where the backend is, and how it is spoken to.
+#pragma once
+
+#include "proxy/net/socket.hpp"
+#include "proxy/net/tls_context.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace spillway::net {
+
+struct Target {
+    std::vector<Endpoint> endpoints;  // tried in turn; empty = the name has no address, or none yet
+    std::shared_ptr<const TlsContext> tls;  // null = plain
+};
+
+}  // namespace spillway::net

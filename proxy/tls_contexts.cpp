@@ -1,0 +1,77 @@
+// The TLS contexts that a configuration asks for, or what is wrong with its files.
+#include "proxy/tls_contexts.hpp"
+
+#include <utility>
+
+namespace spillway {
+namespace {
+
+class Opener {
+  public:
+    explicit Opener(const conf::Loaded& loaded) : loaded_(loaded) {}
+
+    std::shared_ptr<const net::TlsContext> take(
+        net::TlsContext::Opened opened, std::string_view section, std::size_t item
+    ) {
+        if (const auto* problem = std::get_if<net::TlsContext::Problem>(&opened)) {
+            const conf::Key& key = key_of(section, problem->field);
+            const conf::Origin origin = conf::origin_of(loaded_, key, item);
+            problems_.push_back(
+                {.file = loaded_.file,
+                 .line = origin.place.line,
+                 .column = origin.place.column,
+                 .message = conf::path_of(key, item) + ": " + problem->message}
+            );
+            return nullptr;
+        }
+        auto context = std::get<std::shared_ptr<const net::TlsContext>>(std::move(opened));
+        for (const std::string& warning : context->warnings()) {
+            warnings_.push_back(conf::path_of(key_of(section, "cert"), item) + ": " + warning);
+        }
+        return context;
+    }
+
+    conf::Problems problems_;
+    std::vector<std::string> warnings_;
+
+  private:
+    // Whom a listener trusts has a name of its own there.
+    static const conf::Key& key_of(std::string_view section, std::string_view field) {
+        const bool of_clients = section == "listener" && field == "ca";
+        return *conf::find_key(
+            section, "tls." + std::string(of_clients ? "client_ca" : std::string(field))
+        );
+    }
+
+    const conf::Loaded& loaded_;
+};
+
+}  // namespace
+
+std::variant<TlsContexts, conf::Problems> open_tls(const conf::Loaded& loaded) {
+    TlsContexts contexts;
+    Opener opener(loaded);
+    const conf::Config& config = loaded.config;
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        const conf::Tls& settings = config.listeners[i].tls;
+        contexts.listeners.push_back(
+            settings.cert.path.empty()
+                ? nullptr
+                : opener.take(net::TlsContext::for_listener(settings), "listener", i)
+        );
+    }
+    if (config.backend.url.scheme == conf::BackendUrl::Scheme::rediss) {
+        contexts.backend = opener.take(
+            net::TlsContext::for_backend(config.backend.tls, config.backend.url.address.host),
+            "backend",
+            0
+        );
+    }
+    if (!opener.problems_.empty()) {
+        return std::move(opener.problems_);
+    }
+    contexts.warnings = std::move(opener.warnings_);
+    return contexts;
+}
+
+}  // namespace spillway
