@@ -250,7 +250,9 @@ std::string help_for_run() {
            "\n"
            "Signals: SIGTERM and SIGINT let clients finish until drain_timeout, then exit; SIGHUP "
            "reads\n"
-           "the file anew; SIGUSR2 puts a new process in the place of this one, unnoticed.\n" +
+           "the file anew; SIGUSR1 opens the log file anew; SIGUSR2 puts a new process in the "
+           "place\n"
+           "of this one, unnoticed.\n" +
            std::string(exit_codes).substr(1);
 }
 

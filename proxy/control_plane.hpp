@@ -56,6 +56,8 @@ class ControlPlane {
     // Reads the file anew and takes over what can change while clients are served, or nothing at
     // all.
     admin::ActionResult reload();
+    // For log rotation: what comes from now on goes to the file of that name, made anew if need be.
+    void reopen_log();
     void note(log::Level level, std::string message);
 
   private:

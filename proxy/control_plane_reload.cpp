@@ -80,6 +80,16 @@ admin::ActionResult ControlPlane::reject(const conf::Problems& problems) {
         {{"problems", texts(record.errors)}}};
 }
 
+void ControlPlane::reopen_log() {
+    const std::string& file = loaded_.config.log.file;
+    if (file.empty()) {
+        return;  // standard error is whoever collects it to rotate
+    }
+    if (!logger_.reopen(file)) {
+        note(log::Level::warn, "cannot open " + file + " anew: the log goes on in the old file");
+    }
+}
+
 void ControlPlane::warn_of_tls() {
     for (const std::string& warning : tls_.warnings) {
         note(log::Level::warn, warning);

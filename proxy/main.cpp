@@ -56,6 +56,8 @@ void wait_for_signals(
             net::notify_systemd("READY=1");
         } else if (signal == SIGUSR2) {
             control.hand_over(program);
+        } else if (signal == SIGUSR1) {
+            control.reopen_log();
         } else {
             control.drain(signal == SIGTERM ? "SIGTERM" : "SIGINT");
         }
@@ -76,6 +78,7 @@ int run_proxy(
     boost::asio::io_context context(1);
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
     signals.add(SIGUSR2);
+    signals.add(SIGUSR1);
     ControlPlane control(
         context, std::move(loaded), std::move(tls), std::move(overrides), SPILLWAY_VERSION, logger
     );
