@@ -88,6 +88,10 @@ int run_proxy(
     }
     wait_for_signals(signals, control, program);
     context.run();
+    // One more signal must not turn the end of a process that has done its work into a violent one.
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     return 0;
 }
 

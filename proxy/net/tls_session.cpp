@@ -132,7 +132,8 @@ IoResult TlsSession::handshake(int fd) {
         }
         IoResult got;
         if (!receive(fd, receive_bytes, got)) {
-            if (got.status == IoStatus::closed && received_) {
+            // A peer that likes no certificate may reset the connection over its own alert.
+            if (got.status != IoStatus::blocked && received_) {
                 problem_ = "the connection ended within the handshake";
                 return fail();
             }

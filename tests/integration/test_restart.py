@@ -114,7 +114,7 @@ class Handover(RestartTest):
         stays.socket.close()
         until("the end of the first", lambda: self.spillway.child.poll() is not None)
         self.assertEqual(self.spillway.child.returncode, 0)
-        self.assertEqual(self.spillway.get("/readyz")[0], 200, "the last serves as admin, too")
+        until("the last to serve as admin, too", lambda: self.spillway.get("/readyz")[0] == 200)
         self.assertFalse(gone(self.pids[-1]))
 
     def test_takes_over_what_a_restart_changes(self):

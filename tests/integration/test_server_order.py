@@ -35,6 +35,7 @@ class ChangedLimits(unittest.TestCase):
         self.wire = self.enterContext(Wire(self.spillway.endpoint))
         self.other = self.enterContext(Wire(self.spillway.endpoint))
         self.redis.fill(0.975)
+        until("a sample of it", lambda: self.spillway.metric("spillway_backend_headroom_bytes") < 2 << 20)
         self.written = 0
 
     def refusal(self):
