@@ -18,8 +18,9 @@ namespace {
 
 // Without what is meant for this process alone.
 std::vector<std::string> environment_for(std::size_t sockets) {
-    std::vector<std::string> variables{
-        std::string(net::handover_variable) + "=" + std::to_string(sockets)};
+    std::string handover(net::handover_variable);
+    handover.append("=").append(std::to_string(sockets));
+    std::vector<std::string> variables{std::move(handover)};
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string_view text(*variable);
         if (!text.starts_with("WATCHDOG_PID=") && !text.starts_with("LISTEN_")) {
