@@ -53,6 +53,11 @@ std::string_view name_of(TlsVersion value) noexcept {
     return name_in(names, value);
 }
 
+std::string_view name_of(SendProxy value) noexcept {
+    static constexpr std::array<std::string_view, 3> names = {"off", "v1", "v2"};
+    return name_in(names, value);
+}
+
 std::string_view name_of(SpoolOverflow value) noexcept {
     static constexpr std::array<std::string_view, 2> names = {"disconnect", "backpressure"};
     return name_in(names, value);

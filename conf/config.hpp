@@ -18,6 +18,7 @@
 namespace spillway::conf {
 
 enum class ProxyProtocol : std::uint8_t { off, v1, v2, any };
+enum class SendProxy : std::uint8_t { off, v1, v2 };
 enum class SpoolOverflow : std::uint8_t { disconnect, backpressure };
 enum class LogFormat : std::uint8_t { text, json };
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
@@ -27,7 +28,8 @@ struct Listener {
     Address address = {.host = "127.0.0.1", .port = 6380, .unix_path = {}};
     std::string name;  // empty = it is known by its address
     std::uint32_t max_clients = 10'000;
-    Tls tls;  // without a certificate its clients speak plain Redis
+    std::uint32_t max_clients_per_host = 0;  // 0 = as many as max_clients allows
+    Tls tls;                                 // without a certificate its clients speak plain Redis
     ProxyProtocol proxy_protocol = ProxyProtocol::off;
 
     friend bool operator==(const Listener&, const Listener&) = default;
@@ -37,6 +39,7 @@ struct Backend {
     BackendUrl url;
     std::chrono::milliseconds connect_timeout{1'000};
     Tls tls;  // used with rediss:// alone
+    SendProxy send_proxy = SendProxy::off;
 
     friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -140,6 +143,7 @@ struct Credentials {
 ) noexcept;
 
 [[nodiscard]] std::string_view name_of(ProxyProtocol value) noexcept;
+[[nodiscard]] std::string_view name_of(SendProxy value) noexcept;
 [[nodiscard]] std::string_view name_of(SpoolOverflow value) noexcept;
 [[nodiscard]] std::string_view name_of(LogFormat value) noexcept;
 [[nodiscard]] std::string_view name_of(LogLevel value) noexcept;

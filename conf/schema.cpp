@@ -91,6 +91,14 @@ constexpr std::array key_table = {
         .help =
             "Clients served at once: keep it below the backend's maxclients; each has a "
             "connection there."},
+    Key{.section = "listener", .name = "max_clients_per_host",
+        .field = [](Config& c, std::size_t i) -> Field {
+            return &c.listeners.at(i).max_clients_per_host;
+        },
+        .range = {.least = 0, .most = 1'000'000}, .reload = Reload::new_connections,
+        .help =
+            "Clients of one address, so that one that leaks connections does not take those of "
+            "all; 0 = no bound. With proxy_protocol the announced address counts."},
     Key{.section = "listener", .name = "tls.cert",
         .field = [](Config& c, std::size_t i) -> Field { return &c.listeners.at(i).tls.cert; },
         .reload = Reload::new_connections,
@@ -137,6 +145,12 @@ constexpr std::array key_table = {
         .help =
             "How long a connection to the backend may take: raise it across regions, lower it "
             "to fail fast."},
+    Key{.section = "backend", .name = "send_proxy",
+        .field = [](Config& c, std::size_t) -> Field { return &c.backend.send_proxy; },
+        .reload = Reload::new_connections,
+        .help =
+            "Each connection begins with a PROXY header that names the client, for a balancer or "
+            "another Spillway in front of Redis, which itself takes none: \"v1\" or \"v2\"."},
     Key{.section = "backend", .name = "tls.ca",
         .field = [](Config& c, std::size_t) -> Field { return &c.backend.tls.ca; },
         .reload = Reload::new_connections,

@@ -43,6 +43,7 @@ using Field = std::variant<
     policy::Priority*,
     ProxyProtocol*,
     TlsVersion*,
+    SendProxy*,
     SpoolOverflow*,
     LogFormat*,
     LogLevel*,

@@ -98,7 +98,9 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
     // Shards read nothing before they know where the backend is, but they accept: numeric addresses
     // are known at once.
     const auto target = std::make_shared<const net::Target>(net::Target{
-        net::numeric_endpoints(loaded_.config.backend.url.address), tls_.backend});
+        net::numeric_endpoints(loaded_.config.backend.url.address),
+        tls_.backend,
+        loaded_.config.backend.send_proxy});
     for (const auto& shard : shards_) {
         if (!target->endpoints.empty()) {
             shard->publish_target(target);

@@ -55,6 +55,7 @@ std::optional<std::string> ControlPlane::open_listeners(net::InheritedSockets& i
         auto share = std::make_unique<net::ListenerShare>();
         share->index = listeners_.size();
         share->clients_max = listener.max_clients;
+        share->clients_per_host_max = listener.max_clients_per_host;
         share->label = conf::label_of(listener);
         share->proxy_protocol = listener.proxy_protocol;
         std::vector<net::Fd> sockets = inherited.take(*endpoint);

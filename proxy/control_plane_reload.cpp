@@ -111,6 +111,9 @@ void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {
         listeners_[i]->clients_max.store(
             config.listeners.at(i).max_clients, std::memory_order_relaxed
         );
+        listeners_[i]->clients_per_host_max.store(
+            config.listeners.at(i).max_clients_per_host, std::memory_order_relaxed
+        );
         listeners_[i]->proxy_protocol.store(
             config.listeners.at(i).proxy_protocol, std::memory_order_relaxed
         );
@@ -167,6 +170,7 @@ net::ProbeSettings ControlPlane::probe_settings() const {
         .connect_timeout = config.backend.connect_timeout,
         .answer_timeout = std::max<std::chrono::milliseconds>(config.guard.stale_after, 1s),
         .tls = tls_.backend,
+        .send_proxy = config.backend.send_proxy,
     };
 }
 

@@ -69,17 +69,19 @@ inline constexpr std::array<std::string_view, 2> origin_names = {"backend", "gua
 
 // Why a client got no session.
 enum class RefusedReason : std::uint8_t {
-    max_clients,          // the listener's max_clients is reached
-    descriptors,          // the process has no file descriptor left
-    backend_unavailable,  // the backend did not accept, in time or at all
-    stopping,             // the proxy drains
-    proxy_header,         // the listener expects a PROXY header, and no valid one came
-    tls,                  // the TLS handshake failed, or did not end in time
-    error,                // accepting or setting up the socket failed otherwise
+    max_clients,           // the listener's max_clients is reached
+    max_clients_per_host,  // its host has as many already as max_clients_per_host allows
+    descriptors,           // the process has no file descriptor left
+    backend_unavailable,   // the backend did not accept, in time or at all
+    stopping,              // the proxy drains
+    proxy_header,          // the listener expects a PROXY header, and no valid one came
+    tls,                   // the TLS handshake failed, or did not end in time
+    error,                 // accepting or setting up the socket failed otherwise
 };
 
-inline constexpr std::array<std::string_view, 7> refused_reason_names = {
+inline constexpr std::array<std::string_view, 8> refused_reason_names = {
     "max_clients",
+    "max_clients_per_host",
     "descriptors",
     "backend_unavailable",
     "stopping",
@@ -133,9 +135,10 @@ enum class ClosedReason : std::uint8_t {
     pairing_lost,    // a refusal has lost its place among replies that cannot be followed
     drain_timeout,   // the proxy stops and the client did not finish in time
     stopping,        // the proxy stops and nothing was outstanding
+    refused,         // its host has too many clients
 };
 
-inline constexpr std::array<std::string_view, 11> closed_reason_names = {
+inline constexpr std::array<std::string_view, 12> closed_reason_names = {
     "client_closed",
     "client_error",
     "quit",
@@ -147,6 +150,7 @@ inline constexpr std::array<std::string_view, 11> closed_reason_names = {
     "pairing_lost",
     "drain_timeout",
     "stopping",
+    "refused",
 };
 
 // Causes of OOM are named by the diagnosis; here they are indices below this bound.

@@ -1,6 +1,8 @@
 // A connection of our own to a backend, on which one question is asked at a time.
 #include "proxy/net/control_connection.hpp"
 
+#include "proxy/net/proxy_header.hpp"
+
 #include <array>
 
 #include <boost/asio/as_tuple.hpp>
@@ -65,7 +67,11 @@ asio::awaitable<std::string> ControlConnection::connect(
         if (!error) {
             tune(socket_.native_handle());
             problem.clear();
-            if (target.tls) {  // GCC 12 cannot wait within a conditional expression
+            if (target.send_proxy != conf::SendProxy::off) {
+                problem = co_await send(write_proxy_header(target.send_proxy, {}, {}), timer);
+            }
+            if (problem.empty() &&
+                target.tls) {  // GCC 12 cannot wait within a conditional expression
                 problem = co_await secure(*target.tls, timer);
             }
             if (problem.empty()) {

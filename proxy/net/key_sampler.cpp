@@ -57,6 +57,7 @@ asio::awaitable<std::string> log_in(ControlConnection& connection, const ProbeSe
     Target target;
     target.endpoints = co_await resolve(settings.address);
     target.tls = settings.tls;
+    target.send_proxy = settings.send_proxy;
     std::string problem = co_await connection.connect(std::move(target), settings.connect_timeout);
     const conf::Credentials& credentials = settings.credentials;
     if (problem.empty() && (!credentials.user.empty() || !credentials.password.empty())) {

@@ -97,7 +97,8 @@ void MemoryProbe::stop() {
 
 void MemoryProbe::change(ProbeSettings settings) {
     const bool moved = !(settings.address == settings_.address) ||
-                       (settings.tls == nullptr) != (settings_.tls == nullptr);
+                       (settings.tls == nullptr) != (settings_.tls == nullptr) ||
+                       settings.send_proxy != settings_.send_proxy;
     const bool same_rights = settings.credentials.user == settings_.credentials.user &&
                              settings.credentials.password == settings_.credentials.password;
     settings_ = std::move(settings);
@@ -105,7 +106,8 @@ void MemoryProbe::change(ProbeSettings settings) {
         resolved_at_ = 0;
         target_ = std::make_shared<const Target>();
     } else if (settings_.tls != target_->tls && !target_->endpoints.empty()) {
-        target_ = std::make_shared<const Target>(Target{target_->endpoints, settings_.tls});
+        target_ = std::make_shared<const Target>(Target{
+            target_->endpoints, settings_.tls, settings_.send_proxy});
         hooks_.on_target(target_);
     }
     if (moved || !same_rights) {
@@ -174,6 +176,7 @@ asio::awaitable<std::string> MemoryProbe::open() {
         Target found;
         found.endpoints = co_await resolve(settings_.address);
         found.tls = settings_.tls;
+        found.send_proxy = settings_.send_proxy;
         if (changed_) {
             co_return "the address has changed";
         }
@@ -188,6 +191,17 @@ asio::awaitable<std::string> MemoryProbe::open() {
         resolved_at_ = 0;  // the name may have moved
         co_return problem;
     }
+    problem = co_await log_in();
+    if (!problem.empty() && settings_.send_proxy != conf::SendProxy::off) {
+        problem += "; backend.send_proxy is set: does it take a PROXY header?";
+    }
+    if (problem.empty()) {
+        problem = co_await read_commands();
+    }
+    co_return problem;
+}
+
+asio::awaitable<std::string> MemoryProbe::log_in() {
     const conf::Credentials& credentials = settings_.credentials;
     if (!credentials.user.empty() || !credentials.password.empty()) {
         const auto answer =
@@ -204,7 +218,13 @@ asio::awaitable<std::string> MemoryProbe::open() {
     if (!named.ok) {
         co_return named.problem;
     }
-    co_return co_await read_commands();
+    // Redis takes the header of version 1 for a command, and all answers would be those of the
+    // question before.
+    if (settings_.send_proxy != conf::SendProxy::off && named.reply.is_error() &&
+        named.reply.text.find("PROXY") != std::string_view::npos) {
+        co_return std::string(named.reply.text);
+    }
+    co_return std::string();
 }
 
 // Which commands the server refuses at its limit differs from version to version: it is asked at

@@ -26,6 +26,7 @@ struct ProbeSettings {
     std::chrono::milliseconds connect_timeout{1000};
     std::chrono::milliseconds answer_timeout{3000};
     std::shared_ptr<const TlsContext> tls;  // null = plain
+    conf::SendProxy send_proxy = conf::SendProxy::off;
 };
 
 // AUTH, with or without a user.
@@ -62,6 +63,7 @@ class MemoryProbe {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<std::string> open();
+    [[nodiscard]] boost::asio::awaitable<std::string> log_in();
     boost::asio::awaitable<std::string> read_commands();
     boost::asio::awaitable<std::string> sample_once();
     [[nodiscard]] bool asks_for_all() const;

@@ -1,7 +1,5 @@
-// Reads the PROXY protocol's header, with which a load balancer in front says who the client is.
+// Reads and writes the PROXY protocol's header, with which who is in front says who the client is.
 #include "proxy/net/proxy_header.hpp"
-
-#include "proxy/net/socket.hpp"
 
 #include <algorithm>
 #include <array>
@@ -190,6 +188,45 @@ ProxyHeader read_v2(std::string_view received) {
     return read_v2_addresses(byte(13), received.substr(v2_fixed_bytes, length), bytes);
 }
 
+struct TcpAddress {
+    in6_addr host{};  // v4: mapped
+    std::uint16_t port = 0;
+    bool v6 = false;
+
+    [[nodiscard]] std::string bytes(bool as_v6) const {
+        const auto* const data = reinterpret_cast<const char*>(&host);
+        return as_v6 ? std::string(data, 16) : std::string(data + 12, 4);
+    }
+    [[nodiscard]] std::string text(bool as_v6) const {
+        std::array<char, INET6_ADDRSTRLEN> text{};
+        const std::string raw = bytes(as_v6);
+        (void)::inet_ntop(as_v6 ? AF_INET6 : AF_INET, raw.data(), text.data(), text.size());
+        return text.data();
+    }
+};
+
+// Of "10.0.0.1:52110" or "[::1]:52110".
+std::optional<TcpAddress> tcp_address_of(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto port = port_of(text.substr(colon + 1));
+    std::string host(text.substr(0, colon));
+    TcpAddress address;
+    address.v6 = host.starts_with('[') && host.ends_with(']');
+    host = address.v6 ? host.substr(1, host.size() - 2) : "::ffff:" + host;
+    if (!port || ::inet_pton(AF_INET6, host.c_str(), &address.host) != 1) {
+        return std::nullopt;
+    }
+    address.port = *port;
+    return address;
+}
+
+std::string big_endian(std::uint16_t number) {
+    return {static_cast<char>(number >> 8U), static_cast<char>(number & 0xFFU)};
+}
+
 }  // namespace
 
 ProxyHeader read_proxy_header(std::string_view received, conf::ProxyProtocol accepted) {
@@ -206,6 +243,32 @@ ProxyHeader read_proxy_header(std::string_view received, conf::ProxyProtocol acc
         return read_v2(received);
     }
     return {};
+}
+
+std::string write_proxy_header(
+    conf::SendProxy version, std::string_view client, const Endpoint& to
+) {
+    const auto from = tcp_address_of(client);
+    const auto at = tcp_address_of(text_of(to));
+    const bool known = from && at;
+    const bool v6 = known && (from->v6 || at->v6);
+    if (version == conf::SendProxy::v1) {
+        if (!known) {
+            return "PROXY UNKNOWN\r\n";
+        }
+        return std::string(v6 ? "PROXY TCP6 " : "PROXY TCP4 ") + from->text(v6) + ' ' +
+               at->text(v6) + ' ' + std::to_string(from->port) + ' ' + std::to_string(at->port) +
+               "\r\n";
+    }
+    std::string addresses;
+    if (known) {
+        addresses = from->bytes(v6) + at->bytes(v6) + big_endian(from->port) + big_endian(at->port);
+    }
+    std::string header(v2_begin);
+    header += client.empty() ? '\x20' : '\x21';
+    header += !known ? '\0' : v6 ? '\x21' : '\x11';
+    header += big_endian(static_cast<std::uint16_t>(addresses.size()));
+    return header + addresses;
 }
 
 }  // namespace spillway::net

@@ -1,10 +1,11 @@
-// Reads the PROXY protocol's header, with which a load balancer in front says who the client is.
+// Reads and writes the PROXY protocol's header, with which who is in front says who the client is.
 //
 //   v1   PROXY TCP4 10.0.0.1 10.0.0.2 52110 6380\r\n
 //   v2   \r\n\r\n\0\r\nQUIT\n | version, command | family | length | addresses | TLVs, skipped
 #pragma once
 
 #include "conf/config.hpp"
+#include "proxy/net/socket.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,13 @@ struct ProxyHeader {
 // same bytes give the same answer, however they came; a fault shows as soon as its byte is there.
 [[nodiscard]] ProxyHeader read_proxy_header(
     std::string_view received, conf::ProxyProtocol accepted
+);
+
+// What a connection to the backend begins with: `client` as text_of() writes it came to `to`. No
+// client = the connection is our own. A side that is no TCP address makes both unknown to the
+// other.
+[[nodiscard]] std::string write_proxy_header(
+    conf::SendProxy version, std::string_view client, const Endpoint& to
 );
 
 }  // namespace spillway::net

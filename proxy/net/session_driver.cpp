@@ -60,10 +60,10 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
 }
 
 // A TLS client that goes away as usual resets: it never reads the ticket for its next session. What
-// it sent is there to be read, once the backend is.
+// it sent is there to be read, once the backend is; so is why it did not like our certificate.
 bool SessionDriver::hears_out() const noexcept {
     return client_.stream.tls() != nullptr &&
-           (phase_ == Phase::relaying || phase_ == Phase::connecting);
+           (phase_ == Phase::securing || phase_ == Phase::connecting || phase_ == Phase::relaying);
 }
 
 void SessionDriver::backend_ready(Watch& watch, std::uint32_t events) {

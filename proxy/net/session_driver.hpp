@@ -86,6 +86,9 @@ class SessionDriver {
     // other is left.
     void dial_next(int error, std::string_view tls_problem = {});
     void go_on_connecting(std::uint32_t events);
+    [[nodiscard]] bool introduce_client();
+    [[nodiscard]] bool enter_host();
+    void refuse_host(bool plain);
     void reached();
     void secure_backend();
     void connected();
@@ -132,6 +135,7 @@ class SessionDriver {
     std::uint8_t endpoint_ = 0;  // which of the backend's addresses is tried
     Phase phase_ = Phase::connecting;
     bool draining_ = false;
+    bool counted_by_host_ = false;
     metrics::ClosedReason closed_reason_ = metrics::ClosedReason::client_closed;
 };
 

@@ -44,6 +44,9 @@ SessionDriver::SessionDriver(
 
 SessionDriver::~SessionDriver() {
     shard_.context().metrics.clients.sub();
+    if (counted_by_host_) {
+        listener_.hosts.leave(host_of(session_.shared().address));
+    }
     listener_.clients.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -92,9 +95,37 @@ void SessionDriver::refuse_proxy_header(std::string_view problem) {
     die(ClosedReason::protocol_error);
 }
 
+// By the address that the client is known by. One that has none is on this host, and not counted.
+bool SessionDriver::enter_host() {
+    const std::uint32_t most = listener_.clients_per_host_max.load(std::memory_order_relaxed);
+    const std::string_view host = host_of(session_.shared().address);
+    if (most == 0 || host.empty()) {
+        return true;
+    }
+    counted_by_host_ = listener_.hosts.enter(host, most);
+    return counted_by_host_;
+}
+
+void SessionDriver::refuse_host(bool plain) {
+    shard_.context().metrics.connections_refused[metrics::RefusedReason::max_clients_per_host].add(
+    );
+    shard_.report_refusal(
+        session_.shared().address,
+        "its host has as many clients already as ",
+        "max_clients_per_host allows"
+    );
+    if (plain) {  // who expects TLS could not read it
+        Shard::refuse_client(client_.stream.fd(), "-ERR max number of clients reached\r\n");
+    }
+    die(ClosedReason::refused);
+}
+
 // Nobody reaches the backend who has not shown what this listener asks for.
 void SessionDriver::begin_securing() {
     const TlsContext* const tls = shard_.tls_of(listener_);
+    if (!enter_host()) {
+        return refuse_host(tls == nullptr);
+    }
     if (tls == nullptr) {
         return begin_connecting();
     }
@@ -187,7 +218,23 @@ void SessionDriver::go_on_connecting(std::uint32_t events) {
     reached();
 }
 
+// It always fits into the buffer of a new connection.
+bool SessionDriver::introduce_client() {
+    const conf::SendProxy version = shard_.target().send_proxy;
+    if (version == conf::SendProxy::off) {
+        return true;
+    }
+    const std::string header =
+        write_proxy_header(version, session_.shared().address, local_endpoint(client_.stream.fd()));
+    const std::string_view all = header;
+    return write_some(backend_.stream.fd(), {&all, 1}).bytes == all.size();
+}
+
 void SessionDriver::reached() {
+    if (!introduce_client()) {
+        backend_.stream.close();
+        return dial_next(ECONNRESET);
+    }
     const TlsContext* const tls = shard_.target().tls.get();
     if (tls == nullptr) {
         return connected();

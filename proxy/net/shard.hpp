@@ -5,6 +5,7 @@
 #include "conf/config.hpp"
 #include "policy/memory_state.hpp"
 #include "proxy/core/shard_context.hpp"
+#include "proxy/net/host_counts.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/net/session_driver.hpp"
 #include "proxy/net/shard_balance.hpp"
@@ -26,10 +27,12 @@ namespace spillway::net {
 
 // One listener of the configuration, shared by all shards.
 struct ListenerShare {
-    std::string name;                                // where it listens: "127.0.0.1:6380"
-    std::string label;                               // what rules call it
-    std::size_t index = 0;                           // among ShardSettings::listener_tls
-    std::atomic<std::uint32_t> clients_max{10'000};  // may change while it listens
+    std::string name;                                    // where it listens: "127.0.0.1:6380"
+    std::string label;                                   // what rules call it
+    std::size_t index = 0;                               // among ShardSettings::listener_tls
+    std::atomic<std::uint32_t> clients_max{10'000};      // may change while it listens
+    std::atomic<std::uint32_t> clients_per_host_max{0};  // 0 = no bound; may change too
+    HostCounts hosts;
     std::atomic<conf::ProxyProtocol> proxy_protocol{conf::ProxyProtocol::off};  // may change too
     std::atomic<std::uint32_t> clients{0};
 };
@@ -123,6 +126,8 @@ class Shard {
     [[nodiscard]] const metrics::ShardMetrics& metrics() const noexcept { return context_.metrics; }
 
     // For its drivers:
+    // Says why a client gets no session, and that no more will come.
+    static void refuse_client(int fd, std::string_view line) noexcept;
     [[nodiscard]] core::ShardContext& context() noexcept { return context_; }
     [[nodiscard]] const ShardSettings& settings() const noexcept { return *settings_; }
     [[nodiscard]] Poller& poller() noexcept { return poller_; }
@@ -172,7 +177,6 @@ class Shard {
     void report_growth(policy::Nanos interval);
     void start_session(ListenerShare& listener, Fd client, const Endpoint& peer);
     void report_verdicts();
-    void refuse_client(int fd, std::string_view line) noexcept;
 
     Context io_{1};
     core::ShardContext context_;

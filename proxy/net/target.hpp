@@ -1,6 +1,7 @@
 // Where the backend is, and how it is spoken to.
 #pragma once
 
+#include "conf/config.hpp"
 #include "proxy/net/socket.hpp"
 #include "proxy/net/tls_context.hpp"
 
@@ -12,6 +13,7 @@ namespace spillway::net {
 struct Target {
     std::vector<Endpoint> endpoints;  // tried in turn; empty = the name has no address, or none yet
     std::shared_ptr<const TlsContext> tls;  // null = plain
+    conf::SendProxy send_proxy = conf::SendProxy::off;
 };
 
 }  // namespace spillway::net

@@ -5,6 +5,7 @@ import unittest
 
 from harness import RedisServer, Spillway, free_port, until
 from test_guard import GuardTest
+from tls import Certificates
 from wire import Wire, encode
 
 V2_BEGIN = b"\r\n\r\n\0\r\nQUIT\n"
@@ -97,7 +98,7 @@ class Refused(ProxyHeaderTest):
             wire.send(header)
             self.assertEqual(wire.read_to_end(), b"", header[:40])
         self.assertEqual(self.refused(), len(bad))
-        notes = [row for row in self.spillway.records("note") if "PROXY" in row["msg"]]
+        notes = until("a note", lambda: [row for row in self.spillway.records("note") if "PROXY" in row["msg"]])
         self.assertEqual(len(notes), 1)  # and not one a connection
         self.assertTrue(notes[0]["peer"].startswith("127.0.0.1:"))
 
@@ -128,6 +129,80 @@ class Refused(ProxyHeaderTest):
             wire.send(b"nonsense")
             wire.read_to_end()
         self.assertEqual(self.redis.info("stats")["total_connections_received"], before)
+
+
+class PassedOn(unittest.TestCase):
+    """One Spillway before another, which learns who the clients of the first are."""
+
+    def chain(self, version, accepted=None, tls=None):
+        redis = self.enterContext(RedisServer())
+        security = {"listener": tls.listener(), "backend": tls.backend()} if tls else {"listener": {}, "backend": {}}
+        self.rear = self.enterContext(Spillway(redis, listener={"proxy_protocol": accepted or version,
+                                                                **security["listener"]}))
+        url = f"rediss://localhost:{self.rear.port}" if tls else self.rear.url
+        self.front = Spillway(url, backend={"send_proxy": version, **security["backend"]},
+                              listener={"proxy_protocol": "v1"}, ready=accepted in (None, version))
+        self.enterContext(self.front)
+
+    def test_the_client_of_the_first_is_known_to_the_second(self):
+        for version, tls in (("v1", None), ("v2", None), ("v2", Certificates())):
+            self.chain(version, tls=tls)
+            with Wire(self.front.endpoint) as wire:
+                wire.send(V1 + encode("CLIENT", "SETNAME", "app") + encode("GET", "k"))
+                self.assertEqual((wire.reply(), wire.reply()), ("OK", None))
+                rows = {row["name"]: row["address"] for row in self.rear.api("clients")["clients"]}
+                self.assertEqual(rows["app"], "10.1.2.3:52110")
+                # The monitor of the first speaks for itself.
+                monitor = next(address for name, address in rows.items() if name.startswith("spillway"))
+                self.assertTrue(monitor.startswith("127.0.0.1:"), rows)
+            self.assertEqual(self.rear.metric("spillway_client_connections_refused_total"), 0)
+
+    def test_a_server_that_takes_no_header(self):
+        redis = self.enterContext(RedisServer())
+        front = self.enterContext(Spillway(redis, backend={"send_proxy": "v1"}, ready=False))
+        until("it to be noticed", lambda: front.get("/readyz")[0] == 503 and front.records("backend_down"))
+        self.assertIn("PROXY", front.records("backend_down")[0]["msg"])
+
+
+class ClientsOfOneHost(GuardTest):
+    TOO_MANY = b"-ERR max number of clients reached\r\n"
+
+    def setUp(self):
+        self.redis = self.enterContext(RedisServer())
+        self.spillway = self.enterContext(Spillway(self.redis, listener={"max_clients_per_host": 3,
+                                                                         "proxy_protocol": "v1"}))
+
+    def announced(self, host):
+        wire = self.wire()
+        wire.send(b"PROXY TCP4 %s 10.0.0.2 52110 6380\r\n" % host)
+        return wire
+
+    def refused(self):
+        return self.spillway.metric("spillway_client_connections_refused_total", reason="max_clients_per_host")
+
+    def test_are_no_more_than_allowed(self):
+        wires = [self.announced(b"10.0.0.1") for _ in range(3)]
+        self.assertEqual([wire.command("PING") for wire in wires], ["PONG"] * 3)
+        self.assertEqual(self.announced(b"10.0.0.1").read_to_end(), self.TOO_MANY)
+        self.assertEqual(self.announced(b"10.0.0.9").command("PING"), "PONG")
+        self.assertEqual(self.refused(), 1)
+        self.assertIn("max_clients_per_host", [row["msg"] for row in self.spillway.records("note")][0])
+        wires[0].socket.close()
+        until("room for another", lambda: self.announced(b"10.0.0.1").command("PING") == "PONG")
+
+    def test_hundreds_that_come_and_go_leave_room(self):
+        for _ in range(60):
+            wires = [self.announced(b"10.0.0.1") for _ in range(8)]
+            for wire in wires:
+                wire.socket.close()
+        def three():
+            wires = [self.announced(b"10.0.0.1") for _ in range(3)]
+            try:
+                return all(wire.command("PING") == "PONG" for wire in wires)
+            finally:
+                for wire in wires:
+                    wire.socket.close()
+        until("room for three", three)
 
 
 if __name__ == "__main__":

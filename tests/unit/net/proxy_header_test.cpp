@@ -158,5 +158,51 @@ TEST(ProxyHeader, OfVersion2HasAtMost4096Bytes) {
     EXPECT_EQ(read_proxy_header(text, ProxyProtocol::v2).state, State::failed);
 }
 
+Endpoint endpoint(const std::string& host, std::uint16_t port) {
+    conf::Address address;
+    (host.front() == '/' ? address.unix_path : address.host) = host;
+    address.port = port;
+    return numeric_endpoints(address).at(0);
+}
+
+TEST(ProxyHeader, WritesWhatTheProtocolSays) {
+    const Endpoint v4 = endpoint("10.0.0.2", 6380);
+    using conf::SendProxy;
+    EXPECT_EQ(
+        write_proxy_header(SendProxy::v1, "10.0.0.1:52110", v4),
+        "PROXY TCP4 10.0.0.1 10.0.0.2 52110 6380\r\n"
+    );
+    EXPECT_EQ(write_proxy_header(SendProxy::v2, "10.0.0.1:52110", v4), v2(0x21, 0x11, v4_block));
+    EXPECT_EQ(write_proxy_header(SendProxy::v1, {}, {}), "PROXY UNKNOWN\r\n");
+    EXPECT_EQ(write_proxy_header(SendProxy::v2, {}, {}), v2(0x20, 0, ""));
+    EXPECT_EQ(write_proxy_header(SendProxy::v2, "unix:", endpoint("/s", 0)), v2(0x21, 0, ""));
+}
+
+TEST(ProxyHeader, WhatIsWrittenIsRead) {
+    struct Pair {
+        std::string client;
+        Endpoint to;
+        std::string read;
+    };
+    const std::vector<Pair> pairs = {
+        {"10.0.0.1:65535", endpoint("10.0.0.2", 6380), "10.0.0.1:65535"},
+        {"[2001:db8::1]:1", endpoint("::1", 6380), "[2001:db8::1]:1"},
+        {"10.0.0.1:9", endpoint("::1", 6380), "[::ffff:10.0.0.1]:9"},
+        {"[2001:db8::1]:1", endpoint("10.0.0.2", 6380), "[2001:db8::1]:1"},
+        {"unix:/run/app.sock", endpoint("/run/s", 0), ""},
+        {"[fe80::1%eth0]:1", endpoint("::1", 6380), ""},
+        {"nonsense", endpoint("10.0.0.2", 6380), ""},
+    };
+    for (const Pair& pair : pairs) {
+        for (const auto version : {conf::SendProxy::v1, conf::SendProxy::v2}) {
+            const std::string header = write_proxy_header(version, pair.client, pair.to);
+            const ProxyHeader read = read_proxy_header(header + "PING", ProxyProtocol::any);
+            EXPECT_EQ(read.state, State::complete);
+            EXPECT_EQ(read.bytes, header.size());
+            EXPECT_EQ(read.client, pair.read);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace spillway::net
