@@ -11,9 +11,10 @@ namespace {
 // adds.
 constexpr double steady_below = 0.05;
 constexpr double growing_above = 0.10;
-// Evidence fades with what comes after it; this much is remembered, less of it while probes must
-// decide quickly.
-constexpr double evidence_bytes_max = 4.0 * 1024 * 1024;
+// Evidence fades with what comes after it; this many times the noise is remembered, so that what a
+// load gains can stand out from it, and less while probes must decide quickly.
+constexpr double evidence_noises = 16;
+constexpr double evidence_bytes_min = 4.0 * 1024 * 1024;
 constexpr double evidence_kept_by_probe = 0.85;
 constexpr double evidence_kept_by_pause = 0.25;
 // A gain is compared with the one expected when that is so many times the noise.
@@ -66,7 +67,7 @@ std::int64_t margin_of(std::int64_t ceiling) noexcept {
 
 // A load that adds nothing needs no more than the buffers of a few commands.
 std::int64_t steady_margin_of(std::int64_t ceiling) noexcept {
-    return std::min<std::int64_t>(ceiling / 2048 + 64 * 1024, ceiling / 128);
+    return std::min<std::int64_t>(ceiling / 1024 + 64 * 1024, ceiling / 128);
 }
 
 bool is_plausible(const MemorySample& sample) noexcept {
@@ -287,13 +288,13 @@ Meter::Evidence Meter::learn(const MemoryState& state, const Interval& interval)
     // load that is too small to have caused it.
     const double most = 1.5 * std::max(possible, evidence.estimated);
     const double kept = pace_noise_of(state.ceiling) / 2;
+    const double remembered = std::max(evidence_bytes_min, evidence_noises * noise);
     swing_bytes_ += evidence.gained;
     evidence.gained = std::clamp(swing_bytes_, -most, most);
     swing_bytes_ = std::clamp(swing_bytes_ - evidence.gained, -kept, kept);
     evidence.seen = std::clamp(evidence.seen, -0.5 * evidence.estimated - noise, most + noise);
     evidence_.fade(
-        probing_ ? evidence_kept_by_probe
-                 : evidence_bytes_max / (evidence_bytes_max + evidence.estimated)
+        probing_ ? evidence_kept_by_probe : remembered / (remembered + evidence.estimated)
     );
     evidence_.add(evidence);
     doubt_old_evidence(evidence.estimated, evidence.seen + known, pace_noise_of(state.ceiling));

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace spillway::log {
@@ -47,6 +49,15 @@ LogTarget& LogTarget::operator=(LogTarget&& other) noexcept {
 
 bool LogTarget::is_terminal() const noexcept {
     return ::isatty(fd_) == 1;
+}
+
+bool LogTarget::is_journal() const noexcept {
+    const char* const stream = std::getenv("JOURNAL_STREAM");
+    struct stat status {};
+    if (stream == nullptr || ::fstat(fd_, &status) != 0) {
+        return false;
+    }
+    return stream == std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
 LineSink::LineSink(LogTarget target, int close_wait_ms, std::function<std::string()> on_room)

@@ -30,6 +30,8 @@ class LogTarget {
 
     [[nodiscard]] int fd() const noexcept { return fd_; }
     [[nodiscard]] bool is_terminal() const noexcept;
+    // Whether systemd's journal reads it, which takes a line's level from "<4>" before it.
+    [[nodiscard]] bool is_journal() const noexcept;
 
   private:
     int fd_ = 2;

@@ -4,6 +4,7 @@
 #include "proxy/log/line_sink.hpp"
 #include "proxy/log/text.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -36,6 +37,32 @@ namespace {
            terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
+// Before each line, as sd-daemon(3) says.
+[[nodiscard]] std::string with_priority(Level level, std::string_view text) {
+    const char* priority = "<6>";
+    switch (level) {
+        case Level::trace:
+        case Level::debug:
+            priority = "<7>";
+            break;
+        case Level::info:
+            break;
+        case Level::warn:
+            priority = "<4>";
+            break;
+        case Level::error:
+            priority = "<3>";
+            break;
+    }
+    std::string lines;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+        lines.append(priority).append(text.substr(0, end));
+        text.remove_prefix(end);
+    }
+    return lines;
+}
+
 // Signals are for the program's own threads; a pipe without a reader is an error here, not the end
 // of the process.
 void block_signals() {
@@ -50,7 +77,7 @@ struct Logger::Machinery {
     explicit Machinery(const LogSettings& settings)
         : format(settings.format), level(settings.level) {
         LogTarget target = target_of(settings.file);
-        coloured = wants_colour(target);
+        take_over(target);
         pool = std::make_shared<spdlog::details::thread_pool>(queue_lines_max, 1, block_signals);
         sink = std::make_shared<LineSink>(
             std::move(target),
@@ -77,8 +104,17 @@ struct Logger::Machinery {
         return wanted >= level.load(std::memory_order_relaxed);
     }
 
-    void put(const std::string& line) {
-        lines->log(spdlog::level::info, spdlog::string_view_t(line));
+    void take_over(const LogTarget& target) {
+        coloured.store(wants_colour(target), std::memory_order_relaxed);
+        to_journal.store(target.is_journal(), std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] std::string for_target(Level of, std::string text) const {
+        return to_journal.load(std::memory_order_relaxed) ? with_priority(of, text) : text;
+    }
+
+    void put(Level of, std::string text) {
+        lines->log(spdlog::level::info, spdlog::string_view_t(for_target(of, std::move(text))));
     }
 
     [[nodiscard]] std::string rendered(const Line& line) const {
@@ -99,15 +135,17 @@ struct Logger::Machinery {
             return {};
         }
         const std::uint64_t more = now_lost - std::exchange(told_lost, now_lost);
-        return rendered(line_of(Note{
+        const Line line = line_of(Note{
             .level = Level::warn,
             .message = "log lines were lost, as they could not be written as fast as they came",
-            .fields = {{"lines", more}}}));
+            .fields = {{"lines", more}}});
+        return for_target(line.level, rendered(line));
     }
 
     std::atomic<Format> format;
     std::atomic<Level> level;
     std::atomic<bool> coloured = false;
+    std::atomic<bool> to_journal = false;
     std::shared_ptr<spdlog::details::thread_pool> pool;
     std::shared_ptr<LineSink> sink;
     std::shared_ptr<spdlog::async_logger> lines;
@@ -120,7 +158,7 @@ Logger::~Logger() = default;
 
 void Logger::write_line(const Line& line) {
     if (machinery_->passes(line.level)) {
-        machinery_->put(machinery_->rendered(line));
+        machinery_->put(line.level, machinery_->rendered(line));
     }
 }
 
@@ -170,7 +208,7 @@ void Logger::write(const policy::Record& record) {
     if (machinery_->format.load(std::memory_order_relaxed) == Format::text) {
         text += text_block(record, machinery_->coloured.load(std::memory_order_relaxed));
     }
-    machinery_->put(text);
+    machinery_->put(line.level, std::move(text));
 }
 
 void Logger::set_level(Level level) noexcept {
@@ -184,7 +222,7 @@ void Logger::set_format(Format format) noexcept {
 bool Logger::reopen(const std::string& file) {
     try {
         LogTarget target = target_of(file);
-        machinery_->coloured.store(wants_colour(target), std::memory_order_relaxed);
+        machinery_->take_over(target);
         machinery_->sink->set_target(std::move(target));
         return true;
     } catch (const std::system_error&) {

@@ -4,6 +4,7 @@ import signal
 import unittest
 
 from harness import RedisServer, Spillway, until
+from wire import Wire
 
 
 class Rotation(unittest.TestCase):
@@ -50,6 +51,32 @@ class Rotation(unittest.TestCase):
             plain.child.send_signal(signal.SIGUSR1)
             plain.request("POST", "/api/v1/reload")
             plain.record("config_reloaded")
+
+
+class Journal(unittest.TestCase):
+    def lines(self, stream):
+        redis = self.enterContext(RedisServer(maxmemory="32mb"))
+        spillway = Spillway(redis, guard={"mode": "off"}, log={"format": "text"})
+        error = spillway.directory / "err"
+        error.touch()
+        status = error.stat()
+        spillway.env["JOURNAL_STREAM"] = stream.format(device=status.st_dev, inode=status.st_ino)
+        self.enterContext(spillway)
+        redis.fill(1)
+        with Wire(spillway.endpoint) as wire:
+            wire.command("SET", "k", "x" * 100_000)
+        until("a record of many lines", lambda: "advice" in spillway.output())
+        return spillway.output().splitlines()
+
+    def test_each_line_has_its_level(self):
+        lines = self.lines("{device}:{inode}")
+        self.assertEqual({line[:3] for line in lines} - {"<3>", "<4>", "<6>"}, set())
+        self.assertTrue(all(line.startswith("<6>") for line in lines if " INFO " in line[:40]))
+        oom = next(n for n, line in enumerate(lines) if " WARN " in line and " oom " in line)
+        self.assertEqual([line[:3] for line in lines[oom:oom + 4]], ["<4>"] * 4)  # its block, too
+
+    def test_another_stream_has_none(self):
+        self.assertFalse(any(line.startswith("<") for line in self.lines("{device}:1{inode}")))
 
 
 if __name__ == "__main__":

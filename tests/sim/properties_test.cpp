@@ -32,7 +32,7 @@ TEST_P(Burst, NeverPassesTheCeilingAndUsesWhatWasPaidFor) {
         EXPECT_GE(world.redis.share(), std::max(0.955, before - 0.01)) << "refused too early";
     }
     if (load.value_max < large_value_bytes && world.redis.maxmemory() >= 32 * mib) {
-        EXPECT_LE(world.redis.share(), 0.996) << "the reserve was eaten";
+        EXPECT_LE(world.redis.share(), 0.998) << "the reserve was eaten";
     }
 }
 
@@ -45,6 +45,7 @@ TEST_P(Burst, ClimbsWithinThreeHorizons) {
     world.redis.fill(0.85, 1000);
     Load load = any_load();
     load.per_second = 0;
+    load.depth = std::max(load.depth, 4);  // so that it is the guard who sets the pace
     load.value_min = 1000;
     load.value_max = 4000;
     world.add(load);
