@@ -77,7 +77,9 @@ void join(HeavyClient& sum, HeavyClient more) {
 
 }  // namespace
 
-std::vector<HeavyClient> heavy_clients(std::string_view client_list, std::size_t count) {
+std::vector<HeavyClient> heavy_clients(
+    std::string_view client_list, std::size_t count, const AddressBook& real_addresses
+) {
     std::map<std::string, HeavyClient> groups;
     while (!client_list.empty()) {
         const std::size_t end = std::min(client_list.find('\n'), client_list.size());
@@ -86,6 +88,9 @@ std::vector<HeavyClient> heavy_clients(std::string_view client_list, std::size_t
         HeavyClient client = client_of(line);
         if (client.id == 0 || is_replica(line)) {
             continue;
+        }
+        if (const auto real = real_addresses.find(client.address); real != real_addresses.end()) {
+            client.address = real->second;
         }
         std::string group = group_of(client);
         const auto found = groups.find(group);

@@ -7,8 +7,10 @@
 #include "proxy/metrics/render.hpp"
 #include "proxy/net/clock.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
+#include <iterator>
 #include <utility>
 
 namespace spillway {
@@ -163,7 +165,7 @@ boost::json::value ControlPlane::status_json() const {
     };
 }
 
-boost::json::value ControlPlane::clients_json() const {
+std::vector<net::ClientRow> ControlPlane::client_rows() const {
     std::vector<std::future<std::vector<net::ClientRow>>> answers;
     for (const auto& shard : shards_) {
         auto promise = std::make_shared<std::promise<std::vector<net::ClientRow>>>();
@@ -172,26 +174,32 @@ boost::json::value ControlPlane::clients_json() const {
             promise->set_value(std::move(rows));
         });
     }
-    boost::json::array rows;
+    std::vector<net::ClientRow> rows;
     for (auto& answer : answers) {
-        if (answer.wait_for(clients_wait) != std::future_status::ready) {
-            continue;
-        }
-        for (const net::ClientRow& row : answer.get()) {
-            if (rows.size() == clients_shown_max) {
-                break;
-            }
-            rows.push_back(boost::json::object{
-                {"address", log::text_json(row.address)},
-                {"name", log::text_json(row.name)},
-                {"user", log::text_json(row.user)},
-                {"library", log::text_json(row.library)},
-                {"db", row.db},
-                {"held", row.held},
-            });
+        if (answer.wait_for(clients_wait) == std::future_status::ready) {
+            std::ranges::move(answer.get(), std::back_inserter(rows));
         }
     }
-    return boost::json::object{{"clients", std::move(rows)}};
+    return rows;
+}
+
+boost::json::value ControlPlane::clients_json() const {
+    boost::json::array clients;
+    for (const net::ClientRow& row : client_rows()) {
+        if (clients.size() == clients_shown_max) {
+            break;
+        }
+        clients.push_back(boost::json::object{
+            {"address", log::text_json(row.address)},
+            {"backend_address", log::text_json(row.backend_address)},
+            {"name", log::text_json(row.name)},
+            {"user", log::text_json(row.user)},
+            {"library", log::text_json(row.library)},
+            {"db", row.db},
+            {"held", row.held},
+        });
+    }
+    return boost::json::object{{"clients", std::move(clients)}};
 }
 
 boost::json::value ControlPlane::diagnosis_json() const {

@@ -8,6 +8,7 @@
 
 #include "conf/load.hpp"
 #include "conf/problem.hpp"
+#include "policy/client_list.hpp"
 #include "policy/incident_desk.hpp"
 #include "policy/meter.hpp"
 #include "proxy/admin/server.hpp"
@@ -114,6 +115,9 @@ class ControlPlane {
     [[nodiscard]] std::string metrics_text() const;
     [[nodiscard]] boost::json::value status_json() const;
     [[nodiscard]] boost::json::object guard_json() const;
+    // Of all shards that answer within clients_wait.
+    [[nodiscard]] std::vector<net::ClientRow> client_rows() const;
+    [[nodiscard]] policy::AddressBook real_addresses() const;
     [[nodiscard]] boost::json::value clients_json() const;
     [[nodiscard]] boost::json::value diagnosis_json() const;
     [[nodiscard]] std::int64_t clients() const noexcept;

@@ -21,6 +21,7 @@ constexpr policy::Nanos first_look_wait = 100 * policy::millisecond;
 // answer: at 5 ms a second this takes two seconds, and its shares are right to a few percent.
 constexpr std::size_t sampled_max = 500;
 constexpr std::size_t candidates_max = 16;
+constexpr std::size_t heavy_clients_max = 5;
 constexpr std::int32_t databases_max = 16;
 
 }  // namespace
@@ -31,11 +32,26 @@ net::SamplerHooks ControlPlane::sampler_hooks() {
                        const policy::KeySummary& keys, bool over, std::string problem
                    ) { on_keys(keys, over, std::move(problem)); },
         .on_clients =
-            [this](std::vector<policy::HeavyClient> clients) {
-                desk_.on_clients(std::move(clients), state_, moment());
+            [this](std::string_view list) {
+                desk_.on_clients(
+                    policy::heavy_clients(list, heavy_clients_max, real_addresses()),
+                    state_,
+                    moment()
+                );
                 run_desk();
             },
     };
+}
+
+// The server knows clients that come through us by our addresses.
+policy::AddressBook ControlPlane::real_addresses() const {
+    policy::AddressBook book;
+    for (net::ClientRow& row : client_rows()) {
+        if (!row.backend_address.empty()) {
+            book.emplace(std::move(row.backend_address), std::move(row.address));
+        }
+    }
+    return book;
 }
 
 void ControlPlane::sample_keys(std::span<const policy::OomEvent> events) {

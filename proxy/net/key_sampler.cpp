@@ -30,7 +30,6 @@ constexpr policy::Nanos command_cost_min = 500;  // no command is free, however 
 constexpr policy::Nanos slow = 50 * policy::millisecond;  // beyond what an empty question takes
 constexpr int slow_max = 3;                               // in a row
 constexpr int pings = 3;
-constexpr std::size_t heavy_clients_max = 5;
 
 // Beside the coroutine: GCC 12 cannot have braced lists in an expression that waits.
 std::vector<std::string> ping_question() {
@@ -185,7 +184,7 @@ asio::awaitable<std::string> KeySampler::read_clients() {
         co_return answer.problem;
     }
     if (answer.reply.is_text() && !answer.reply.is_error() && !stopped_ && !dropped_) {
-        hooks_.on_clients(policy::heavy_clients(answer.reply.text, heavy_clients_max));
+        hooks_.on_clients(answer.reply.text);
     }
     co_return std::string();
 }

@@ -46,8 +46,8 @@ struct SamplerHooks {
     // Called when the candidates have been looked at, when the sample is complete and a search
     // begins (`over` false both times), and at the end.
     std::function<void(policy::KeySummary keys, bool over, std::string problem)> on_keys;
-    // Before that: the clients that hold most, as CLIENT LIST shows them.
-    std::function<void(std::vector<policy::HeavyClient> clients)> on_clients;
+    // Before that: the answer to CLIENT LIST.
+    std::function<void(std::string_view list)> on_clients;
 };
 
 // Samples the backend's keys for a running proxy, one sample at a time, on connections that it

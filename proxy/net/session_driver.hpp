@@ -33,6 +33,8 @@ class SessionDriver {
 
     // Registers the client and dials the backend, once a load balancer in front has said who it is.
     void start();
+    // Ours, as the server sees this client; empty while it is not connected, or by a unix socket.
+    [[nodiscard]] std::string backend_address() const;
     // A held command may have become free: new credit, or its time is over. True when anything
     // moved.
     bool resume();

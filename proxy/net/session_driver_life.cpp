@@ -276,6 +276,14 @@ void SessionDriver::connected() {
     }
 }
 
+std::string SessionDriver::backend_address() const {
+    if (phase_ != Phase::relaying || !backend_.stream) {
+        return {};
+    }
+    std::string address = text_of(local_endpoint(backend_.stream.fd()));
+    return address.starts_with("unix:") ? std::string() : address;
+}
+
 void SessionDriver::backend_unavailable(std::string_view why) {
     backend_.stream.close();
     shard_.context().metrics.connections_refused[metrics::RefusedReason::backend_unavailable].add();

@@ -401,6 +401,7 @@ void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
             rows.push_back({
                 .id = shared.id,
                 .address = shared.address,
+                .backend_address = driver->backend_address(),
                 .name = shared.state.name(),
                 .user = shared.state.user(),
                 .library = shared.state.library(),

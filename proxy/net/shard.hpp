@@ -60,6 +60,7 @@ struct BackendSnapshot {
 struct ClientRow {
     std::uint64_t id = 0;
     std::string address;
+    std::string backend_address;  // as the server sees it; empty while there is none
     std::string name;
     std::string user;
     std::string library;

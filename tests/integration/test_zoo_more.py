@@ -94,6 +94,25 @@ class Proxy(Zoo):
         self.assertEqual((told["cause"], told["state"]), ("client-buffers", "oom"), self.short(told))
         self.assertIn("client ticker at", " ".join(told["evidence"]))
 
+    def test_an_unnamed_client_is_told_by_its_own_address(self):
+        self.server(client_output_buffer_limit=("pubsub 0 0 0",))
+        self.spillway = self.enterContext(Spillway(self.redis, guard={"mode": "off", "spool_client": "1mb",
+                                                                      "spool_overflow": "backpressure"}))
+        wires = [self.enterContext(Wire(self.spillway.endpoint)) for _ in range(3)]
+        for wire in wires[:2]:
+            wire.command("PING")
+        slow = wires[2]
+        slow.command("SUBSCRIBE", "prices")
+        while self.redis.used_memory() < 64 * MB:
+            self.redis.control.pipeline([("PUBLISH", "prices", "x" * 20_000)] * 50)
+        until("figures that follow", lambda: int(self.redis.info("memory")["mem_clients_normal"]) > 40 * MB)
+        self.refuse(wires[0], size=5000, count=20)
+        address = "%s:%d" % slow.socket.getsockname()
+        until(f"the address {address}", lambda: (d := self.first_incident())
+              and d["cause"] == "client-buffers" and f"client at {address} holds" in " ".join(d["evidence"]))
+        row = next(row for row in self.spillway.api("clients")["clients"] if row["address"] == address)
+        self.assertIn(row["backend_address"], [client["addr"] for client in self.redis.clients()])
+
     def test_a_large_write_right_behind_a_load(self):
         self.server()
         wire = self.proxy()

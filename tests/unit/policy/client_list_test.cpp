@@ -68,5 +68,19 @@ TEST(ClientList, FiguresThatNobodyCanHoldStayNumbers) {
     EXPECT_GT(clients[0].output_bytes, 0);
 }
 
+TEST(HeavyClients, BehindAProxyAreToldByTheirOwnAddress) {
+    const AddressBook book{{"10.9.9.9:1", "10.0.0.1:52110"}, {"10.9.9.9:2", "10.0.0.2:52111"}};
+    const auto clients = heavy_clients(
+        "id=3 addr=10.9.9.9:1 omem=5000\nid=4 addr=10.9.9.9:2 omem=7000\n"
+        "id=5 addr=10.9.9.9:3 omem=100\n",
+        5,
+        book
+    );
+    ASSERT_EQ(clients.size(), 3U) << "one host of the proxy's, three of the clients'";
+    EXPECT_EQ(clients[0].address, "10.0.0.2:52111");
+    EXPECT_EQ(clients[1].address, "10.0.0.1:52110");
+    EXPECT_EQ(clients[2].address, "10.9.9.9:3");
+}
+
 }  // namespace
 }  // namespace spillway::policy
