@@ -186,6 +186,20 @@ TEST_F(GuardTest, OneWriteMayNotPushOutHalfOfACache) {
     );
 }
 
+TEST_F(GuardTest, AFullCacheRefusesNoSmallWriteForWhatIsUnderWay) {
+    const Grant none{.open = 0, .room = 0, .reserve = 0};
+    for (const Priority priority : {Priority::normal, Priority::sheddable}) {
+        waiting = {};
+        sample(GuardState::plenty, true, none, EvictionFamily::all_keys);
+        EXPECT_EQ(judge(small, priority).verdict, Verdict::hold);
+        EXPECT_EQ(judge(small, priority, second + settings.hold_max).verdict, Verdict::pass);
+        waiting = {};
+        sample(GuardState::plenty, true, none, EvictionFamily::volatile_keys);
+        EXPECT_EQ(judge(small, priority).verdict, Verdict::hold);
+        EXPECT_EQ(judge(small, priority, second + settings.hold_max).verdict, Verdict::refuse);
+    }
+}
+
 TEST_F(GuardTest, CreditGoesRoundByClientNotByCommand) {
     starve();
     Waiting greedy;
