@@ -9,6 +9,8 @@
 //                   └──────────────────── room ───────────────┘
 #pragma once
 
+#include "policy/set_values.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -87,6 +89,8 @@ class CreditPool {
     [[nodiscard]] std::uint32_t key_moves() const noexcept {
         return key_moves_.load(std::memory_order_relaxed);
     }
+    // What all shards know of values that were set.
+    [[nodiscard]] SetValues& values() noexcept { return values_; }
     // False within a second of the last that was noted.
     [[nodiscard]] bool note_flush(std::int64_t now) noexcept {
         constexpr std::int64_t interval = 1'000'000'000;
@@ -122,6 +126,7 @@ class CreditPool {
     std::atomic<std::int64_t> outdated_at_{-1};
     std::atomic<std::int64_t> flushed_at_{-1'000'000'000};
     std::atomic<std::uint32_t> key_moves_{0};
+    SetValues values_;
     // The control side's own.
     std::int64_t room_at_freeze_ = 0;
     bool frozen_ = false;

@@ -112,8 +112,28 @@ class Guard {
 
     // What is known of strings that are written into.
     [[nodiscard]] StringLengths& strings() noexcept { return strings_; }
+    // Whether anything is remembered of keys, so that what may remove them must be told.
+    [[nodiscard]] bool remembers_keys() const noexcept {
+        return strings_.in_use() || looks_at_values_;
+    }
+    void forget_keys() noexcept {
+        strings_.forget_all();
+        pool_.values().forget_all();
+    }
     // Keys go where they are not looked for: strings of their names may be gone, in every shard.
-    void note_key_move() noexcept { pool_.note_key_move(); }
+    void note_key_move() noexcept {
+        pool_.note_key_move();
+        pool_.values().forget_all();
+    }
+    // Whether it matters what a value takes the place of: near the ceiling, while writes do not
+    // add.
+    [[nodiscard]] bool weighs_values() const noexcept {
+        return view_.steady &&
+               (view_.state == GuardState::paced || view_.state == GuardState::reserve);
+    }
+    // Once any shard has weighed one, what is set is noted in each.
+    [[nodiscard]] bool looks_at_values() const noexcept { return looks_at_values_; }
+    [[nodiscard]] SetValues& values() noexcept { return pool_.values(); }
 
     [[nodiscard]] Mode mode() const noexcept { return settings_->mode; }
     [[nodiscard]] Nanos hold_max() const noexcept { return settings_->hold_max; }
@@ -155,6 +175,7 @@ class Guard {
     std::int64_t grown_ = 0;
     std::int64_t refused_ = 0;
     bool sample_wished_ = false;
+    bool looks_at_values_ = false;
     StringLengths strings_;
     // From sample to sample.
     std::uint64_t round_ = 1;

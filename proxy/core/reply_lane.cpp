@@ -438,6 +438,7 @@ void ReplyLane::report_oom(policy::OomForm form, std::string_view line) {
         sighting.script_declared = detail.script_declared;
     }
     shared_.context.ooms.report(sighting, [this] { return shared_.facts(); });
+    shared_.context.guard.values().forget_all();  // some that were noted were not set
 }
 
 bool ReplyLane::annotates() {

@@ -75,8 +75,8 @@ void RequestLane::note_removal(const resp::CommandInfo& command) {
     policy::Guard& guard = shared_.context.guard;
     if (command.growth == resp::Growth::other) {
         guard.note_key_move();
-    } else if (guard.strings().in_use()) {
-        forget_strings(command);
+    } else if (guard.remembers_keys()) {
+        forget_keys(command);
     }
 }
 

@@ -77,9 +77,22 @@ class RequestLane {
         policy::StringLengths::Reach reach;  // no bytes: nothing to learn
     };
     [[nodiscard, gnu::noinline]] StringWrite look_up_string(const resp::CommandInfo& command);
-    [[gnu::noinline]] void note_string(const resp::CommandInfo& command, const StringWrite& write);
+    // A SET of which it is known that its value stays until the next.
+    struct ValueWrite {
+        std::uint64_t key = 0;
+        std::uint64_t bytes = 0;  // 0 = it is another command, or nothing is known of it
+    };
+    [[nodiscard, gnu::noinline]] ValueWrite weigh_value(
+        const resp::CommandInfo& command, policy::Cost& cost
+    ) const;
+    [[gnu::noinline]] void note_keys(
+        const resp::CommandInfo& command,
+        const StringWrite& string,
+        const ValueWrite& value,
+        metrics::CommandVerdict verdict
+    );
     [[gnu::noinline]] void note_removal(const resp::CommandInfo& command);
-    [[gnu::noinline]] void forget_strings(const resp::CommandInfo& command);
+    [[gnu::noinline]] void forget_keys(const resp::CommandInfo& command);
     void note_verdict(policy::Outcome outcome, const policy::Rule* rule);
     [[nodiscard]] Route route_command();
     [[nodiscard]] Route judge(const resp::CommandInfo& command);

@@ -51,6 +51,10 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     }
     policy::Cost cost = cost_of(command, reader_, string_write.bytes_added);
     const std::int64_t lasting = cost.lasting;
+    ValueWrite value_write;
+    if (context.guard.looks_at_values()) [[unlikely]] {
+        value_write = weigh_value(command, cost);
+    }
     CommandVerdict counted = CommandVerdict::pass;
     if (!is_gated(command) || shared_.uncertain) {
         context.guard.charge(cost.charge);
@@ -62,9 +66,7 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         const policy::Judgement judgement =
             context.guard.judge(cost, reader_.argument_bytes(), priority, context.now, waiting_);
         const bool observing = context.guard.mode() != policy::Mode::protect;
-        if (!judgement.teaches) {
-            cost.lasting = 0;
-        }
+        cost.lasting = judgement.teaches ? cost.lasting : 0;
         if (judgement.verdict == policy::Verdict::refuse) {
             note_verdict(
                 observing ? policy::Outcome::would_refuse : policy::Outcome::refused, rule
@@ -101,8 +103,8 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
     note_growth(command, lasting);
     const bool keeps = context.retries.on && may_be_retried(command);
     release(command, cost);
-    if (context.guard.strings().in_use()) [[unlikely]] {
-        note_string(command, string_write);
+    if (context.guard.remembers_keys()) [[unlikely]] {
+        note_keys(command, string_write, value_write, counted);
     }
     return keeps ? Route::pass_and_keep : Route::pass;
 }
@@ -128,20 +130,54 @@ RequestLane::StringWrite RequestLane::look_up_string(const resp::CommandInfo& co
     return write;
 }
 
+// A SET in the place of a value as large adds nothing. What is set with a TTL may be gone by then.
+RequestLane::ValueWrite RequestLane::weigh_value(
+    const resp::CommandInfo& command, policy::Cost& cost
+) const {
+    const std::string_view key = reader_.argument(1);
+    if (command.name() != "SET" || reader_.arguments_announced() != 3 || cost.large ||
+        key.data() == nullptr || shared_.uncertain || !shared_.state.plain() ||
+        !shared_.state.db_is_certain()) {
+        return {};
+    }
+    ValueWrite write{
+        policy::StringLengths::key_of(key, shared_.state.db()), reader_.argument_length(2)};
+    policy::Guard& guard = shared_.context.guard;
+    if (guard.weighs_values() && guard.values().covers(write.key, write.bytes)) {
+        cost.charge /= policy::SetValues::charged_share;
+        cost.lasting /= policy::SetValues::charged_share;
+    }
+    return write;
+}
+
 // Of a command that was released: what it will teach, or what it may have undone.
-void RequestLane::note_string(const resp::CommandInfo& command, const StringWrite& write) {
-    if (command.growth == resp::Growth::offset) {
-        if (write.reach.bytes > 0) {
-            shared_.ledger.push_reach(write.reach);
+void RequestLane::note_keys(
+    const resp::CommandInfo& command,
+    const StringWrite& string,
+    const ValueWrite& value,
+    CommandVerdict verdict
+) {
+    policy::Guard& guard = shared_.context.guard;
+    if (value.bytes > 0 && verdict == CommandVerdict::would_refuse) {
+        return;  // observing: what protect would not have sent teaches nothing
+    }
+    if (value.bytes > 0) {
+        guard.strings().forget(value.key);
+        guard.values().note(value.key, value.bytes);
+    } else if (command.growth == resp::Growth::offset) {
+        if (string.reach.bytes > 0) {
+            shared_.ledger.push_reach(string.reach);
         }
-    } else if (command.growth != resp::Growth::ungated && command.name() != "APPEND") {
-        forget_strings(command);
+    } else if (command.name() != "APPEND") {
+        forget_keys(command);
     }
 }
 
-void RequestLane::forget_strings(const resp::CommandInfo& command) {
+void RequestLane::forget_keys(const resp::CommandInfo& command) {
     constexpr std::uint32_t keys_max = 64;
-    policy::StringLengths& strings = shared_.context.guard.strings();
+    policy::Guard& guard = shared_.context.guard;
+    // What may only give it a TTL leaves a string as it is for now.
+    const bool stays = command.growth == resp::Growth::ungated;
     std::uint32_t seen = 0;
     const auto argument = [this](std::size_t i) {
         return reader_.argument(static_cast<std::uint32_t>(i));
@@ -150,13 +186,21 @@ void RequestLane::forget_strings(const resp::CommandInfo& command) {
     for (const std::size_t index : keys) {
         const std::string_view key = argument(index);
         if (key.data() == nullptr || ++seen > keys_max || !shared_.state.db_is_certain()) {
-            strings.forget_all();
+            if (stays) {
+                guard.values().forget_all();
+            } else {
+                guard.forget_keys();
+            }
             return;
         }
-        strings.forget(policy::StringLengths::key_of(key, shared_.state.db()));
+        const std::uint64_t known_as = policy::StringLengths::key_of(key, shared_.state.db());
+        guard.values().forget(known_as);
+        if (!stays) {
+            guard.strings().forget(known_as);
+        }
     }
     if (keys.empty() && command.effect == resp::Effect::flush) {
-        strings.forget_all();
+        guard.forget_keys();
     }
 }
 

@@ -63,7 +63,7 @@ class Sessions : public Simulation {
         return {command(line), reply, grows};
     }
     // Any state, with whatever credit: more or less than the next commands need.
-    void any_sample(Dialogue& dialogue, std::uint64_t of) {
+    policy::GuardView any_sample(Dialogue& dialogue, std::uint64_t of) {
         Draw drawn(of);
         policy::GuardView view;
         view.state = drawn.one_of(
@@ -91,6 +91,7 @@ class Sessions : public Simulation {
             grant.reserve = drawn.number(0, grant.room);
         }
         dialogue.sample(view, grant);
+        return view;
     }
 
     std::int64_t asked_ = 0;
@@ -221,7 +222,7 @@ TEST_P(Sessions, ObserveTellsWhatProtectWouldDo) {
     Dialogue observe(policy::Mode::observe);
     for (int step = 0; step < 60 && !HasFailure(); ++step) {
         const auto state = static_cast<std::uint64_t>(draw.number(1, 1 << 30));
-        any_sample(protect, state);
+        const policy::GuardView view = any_sample(protect, state);
         any_sample(observe, state);
         const Asked asked = any_command();
         SCOPED_TRACE(asked.bytes);
@@ -230,7 +231,7 @@ TEST_P(Sessions, ObserveTellsWhatProtectWouldDo) {
         const bool sent = !protect.client(asked.bytes).empty();
         const bool held = protect.session().held();
         if (held) {
-            protect.sample({.state = policy::GuardState::blind}, {});
+            protect.sample(view, {.open = mib, .room = mib, .reserve = 0});
             EXPECT_EQ(protect.resume(), asked.bytes);
         }
         if (sent || held) {
