@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::int64_t lot_bytes_min = 4 * 1024;
 constexpr std::int64_t lot_bytes_max = 1024 * 1024;
-// What buffers of busy clients give back from sample to sample is less.
-constexpr std::int64_t fall_share = 64;
 
 }  // namespace
 
@@ -21,9 +19,6 @@ void Guard::set_limits() noexcept {
 }
 
 void Guard::publish(const GuardView& view) noexcept {
-    if (view.counted < view_.counted - view.ceiling / fall_share) {
-        pool_.values().forget_all();  // many keys are gone, whoever removed them
-    }
     view_ = view;
     looks_at_values_ = weighs_values() || pool_.values().in_use();
     strings_.note_memory(view.counted, view.ceiling);

@@ -72,6 +72,10 @@ class Guard {
         lease_ -= cost.charge;
         return true;
     }
+    // Of a charge above this the limits for single writes must be asked.
+    [[nodiscard]] bool may_be_quick(const Cost& cost) const noexcept {
+        return cost.charge <= quick_bytes_max_;
+    }
     // `request_bytes` is what write_max is compared with. Spends credit when it says pass.
     [[nodiscard]] Judgement judge(
         const Cost& cost,

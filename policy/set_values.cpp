@@ -2,6 +2,8 @@
 // again is charged for what it may add, and not as if all of it were new.
 #include "policy/set_values.hpp"
 
+#include <algorithm>
+
 namespace spillway::policy {
 
 SetValues::Entry* SetValues::table() {
@@ -14,6 +16,15 @@ SetValues::Entry* SetValues::table() {
         return made.release();
     }
     return table;  // another shard was first
+}
+
+void SetValues::note_memory(std::int64_t counted, std::int64_t ceiling) noexcept {
+    constexpr std::int64_t fall_share = 64;  // buffers of busy clients give back less
+    peak_ = std::max(peak_, counted);
+    if (counted < peak_ - ceiling / fall_share) {
+        forget_all();
+        peak_ = counted;
+    }
 }
 
 bool SetValues::covers(std::uint64_t key, std::uint64_t bytes) const noexcept {

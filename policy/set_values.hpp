@@ -35,6 +35,9 @@ class SetValues {
     void note(std::uint64_t key, std::uint64_t bytes);
     void forget(std::uint64_t key) noexcept;
     void forget_all() noexcept { generation_.fetch_add(1, std::memory_order_relaxed); }
+    // Each sample's counted memory, of the control side alone: after a fall much is gone, whoever
+    // removed it.
+    void note_memory(std::int64_t counted, std::int64_t ceiling) noexcept;
     // Something was noted since the start: removals must be told from now on.
     [[nodiscard]] bool in_use() const noexcept {
         return table_.load(std::memory_order_relaxed) != nullptr;
@@ -43,11 +46,12 @@ class SetValues {
   private:
     using Entry = std::atomic<std::uint64_t>;
 
-    // 32 bits of the key, 8 of the generation, 24 of its size; 0 = a free place. What stood in the
-    // table before forget_all() is of another generation, or of the same after 256 of them.
+    // 24 bits of the key beside the 18 of its place, 16 of the generation, 24 of its size; 0 = a
+    // free place. What stood in the table before forget_all() is of another generation, or of the
+    // same after 65,536 of them.
     [[nodiscard]] std::uint64_t tag_of(std::uint64_t key) const noexcept {
         const std::uint64_t generation = generation_.load(std::memory_order_relaxed);
-        return (key & (~std::uint64_t{0} << 32U)) | (generation & 0xFFU) << 24U;
+        return (key & (~std::uint64_t{0} << 40U)) | (generation & 0xFFFFU) << 24U;
     }
     [[nodiscard]] static std::size_t place_of(std::uint64_t key) noexcept {
         return static_cast<std::size_t>(key % entries);
@@ -56,6 +60,7 @@ class SetValues {
 
     std::atomic<Entry*> table_{nullptr};
     std::atomic<std::uint32_t> generation_{0};
+    std::int64_t peak_ = 0;  // of counted memory since the last fall; the control side's
 };
 
 }  // namespace spillway::policy

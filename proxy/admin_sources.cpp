@@ -175,8 +175,9 @@ std::vector<net::ClientRow> ControlPlane::client_rows() const {
         });
     }
     std::vector<net::ClientRow> rows;
+    const auto until = std::chrono::steady_clock::now() + clients_wait;
     for (auto& answer : answers) {
-        if (answer.wait_for(clients_wait) == std::future_status::ready) {
+        if (answer.wait_until(until) == std::future_status::ready) {
             std::ranges::move(answer.get(), std::back_inserter(rows));
         }
     }

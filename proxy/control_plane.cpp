@@ -102,7 +102,8 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
         tls_.backend,
         loaded_.config.backend.send_proxy});
     for (const auto& shard : shards_) {
-        if (!target->endpoints.empty()) {
+        // Whether it takes a PROXY header is seen by the monitor first.
+        if (!target->endpoints.empty() && target->send_proxy == conf::SendProxy::off) {
             shard->publish_target(target);
         }
         shard->start();
@@ -257,6 +258,7 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
     const policy::Meter::Reading reading =
         meter_.on_sample(sample, at_ask_, traffic(), open_left, now);
     pool_.grant(reading.grant);
+    pool_.values().note_memory(reading.state.counted, reading.state.ceiling);
     take(reading);
     set_backend_up(true, {});
     desk_.on_sample(state_, moment());

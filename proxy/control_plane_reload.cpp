@@ -135,6 +135,7 @@ void ControlPlane::forget_backend() {
     keys_problem_.clear();
     desk_.forget_server();
     meter_.change_server();
+    pool_.values().forget_all();
     const policy::Meter::Reading reading =
         meter_.without_sample(net::monotonic_now(), "the backend has changed");
     pool_.grant(reading.grant);

@@ -54,6 +54,9 @@ class ConnectionState {
         queued_charge_ += charged;
         queued_lasting_ += lasting;
     }
+    // Something that may remove keys is queued: it does so when EXEC runs it.
+    void queue_removal() noexcept { queued_removal_ = true; }
+    [[nodiscard]] bool queued_removal() const noexcept { return queued_removal_; }
     [[nodiscard]] std::int64_t queued_charge() const noexcept { return queued_charge_; }
     [[nodiscard]] std::int64_t queued_lasting() const noexcept { return queued_lasting_; }
 
@@ -99,6 +102,7 @@ class ConnectionState {
     std::uint8_t skip_replies_ = 0;
     std::int64_t queued_charge_ = 0;
     std::int64_t queued_lasting_ = 0;
+    bool queued_removal_ = false;
     std::unique_ptr<std::deque<Change>> changes_;  // only while some await their reply
     std::vector<Change> queued_;                   // in MULTI, until EXEC
 };

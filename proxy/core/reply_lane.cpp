@@ -329,6 +329,9 @@ void ReplyLane::end_command(LedgerRun& run) {
     const bool failed = reader_.is_error();
     if (failed) {
         look_at_error(policy::ErrorPlace::top_level);
+        if (run.charged > 0) {
+            shared_.context.guard.values().forget_all();  // what was noted was perhaps not set
+        }
     }
     oom_seen_ = false;
     if (run.detailed) {
@@ -438,7 +441,6 @@ void ReplyLane::report_oom(policy::OomForm form, std::string_view line) {
         sighting.script_declared = detail.script_declared;
     }
     shared_.context.ooms.report(sighting, [this] { return shared_.facts(); });
-    shared_.context.guard.values().forget_all();  // some that were noted were not set
 }
 
 bool ReplyLane::annotates() {

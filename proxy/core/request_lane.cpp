@@ -73,6 +73,9 @@ const resp::CommandInfo& RequestLane::identify() const noexcept {
 // Of a write that only passes: it removes, shortens or moves what it names.
 void RequestLane::note_removal(const resp::CommandInfo& command) {
     policy::Guard& guard = shared_.context.guard;
+    if (shared_.state.in_multi()) {
+        shared_.state.queue_removal();
+    }
     if (command.growth == resp::Growth::other) {
         guard.note_key_move();
     } else if (guard.remembers_keys()) {

@@ -136,16 +136,17 @@ RequestLane::ValueWrite RequestLane::weigh_value(
 ) const {
     const std::string_view key = reader_.argument(1);
     if (command.name() != "SET" || reader_.arguments_announced() != 3 || cost.large ||
-        key.data() == nullptr || shared_.uncertain || !shared_.state.plain() ||
-        !shared_.state.db_is_certain()) {
+        key.data() == nullptr || key.size() != reader_.argument_length(1) || shared_.uncertain ||
+        !shared_.state.plain() || !shared_.state.db_is_certain()) {
         return {};
     }
     ValueWrite write{
         policy::StringLengths::key_of(key, shared_.state.db()), reader_.argument_length(2)};
     policy::Guard& guard = shared_.context.guard;
-    if (guard.weighs_values() && guard.values().covers(write.key, write.bytes)) {
+    if (guard.weighs_values() && guard.may_be_quick(cost) &&
+        guard.values().covers(write.key, write.bytes)) {
+        // What it is estimated to add stays: by that the meter finds out if it adds all the same.
         cost.charge /= policy::SetValues::charged_share;
-        cost.lasting /= policy::SetValues::charged_share;
     }
     return write;
 }
@@ -185,7 +186,9 @@ void RequestLane::forget_keys(const resp::CommandInfo& command) {
     const auto keys = resp::keys_of(command, reader_.argument_count(), argument);
     for (const std::size_t index : keys) {
         const std::string_view key = argument(index);
-        if (key.data() == nullptr || ++seen > keys_max || !shared_.state.db_is_certain()) {
+        const bool whole = key.data() != nullptr &&
+                           key.size() == reader_.argument_length(static_cast<std::uint32_t>(index));
+        if (!whole || ++seen > keys_max || !shared_.state.db_is_certain()) {
             if (stays) {
                 guard.values().forget_all();
             } else {
@@ -199,7 +202,10 @@ void RequestLane::forget_keys(const resp::CommandInfo& command) {
             guard.strings().forget(known_as);
         }
     }
-    if (keys.empty() && command.effect == resp::Effect::flush) {
+    const bool names_none = keys.empty() && (command.effect == resp::Effect::flush ||
+                                             command.growth == resp::Growth::script);
+    const bool in_other_db = command.name() == "COPY" && reader_.argument_count() > 3;
+    if (names_none || in_other_db) {
         guard.forget_keys();
     }
 }

@@ -22,6 +22,9 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
         charged = {
             .charge = state.queued_charge(), .lasting = state.queued_lasting(), .large = false};
         shared_.context.guard.charge(charged.charge);
+        if (state.queued_removal()) {
+            shared_.context.guard.forget_keys();
+        }
     }
     if (command.replies == resp::Replies::client_reply) {
         state.on_client_reply(reader_.argument(2));

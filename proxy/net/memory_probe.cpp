@@ -183,7 +183,9 @@ asio::awaitable<std::string> MemoryProbe::open() {
         resolved_at_ = now;
         if (!found.endpoints.empty() && !same(found.endpoints, target_->endpoints)) {
             target_ = std::make_shared<const Target>(std::move(found));
-            hooks_.on_target(target_);
+            if (settings_.send_proxy == conf::SendProxy::off) {
+                hooks_.on_target(target_);
+            }
         }
     }
     std::string problem = co_await connection_.connect(*target_, settings_.connect_timeout);
@@ -192,8 +194,14 @@ asio::awaitable<std::string> MemoryProbe::open() {
         co_return problem;
     }
     problem = co_await log_in();
-    if (!problem.empty() && settings_.send_proxy != conf::SendProxy::off) {
-        problem += "; backend.send_proxy is set: does it take a PROXY header?";
+    if (settings_.send_proxy != conf::SendProxy::off) {
+        // Redis answers a header of version 1 as a command: clients would get the replies to what
+        // they asked before. So none goes there until it has taken ours.
+        const bool takes_none = problem.find("PROXY") != std::string::npos;
+        hooks_.on_target(takes_none ? std::make_shared<const Target>() : target_);
+        if (!problem.empty()) {
+            problem += "; backend.send_proxy is set: does it take a PROXY header?";
+        }
     }
     if (problem.empty()) {
         problem = co_await read_commands();

@@ -13,6 +13,7 @@
 #include "proxy/metrics/labels.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/net/stream.hpp"
+#include "proxy/net/target.hpp"
 
 #include <cstdint>
 #include <string>
@@ -133,8 +134,9 @@ class SessionDriver {
     core::RelayBuffer to_client_;
     core::Nanos client_read_at_ = 0;  // when the client's socket last took something
     core::Nanos deadline_ = 0;
-    core::Nanos redial_at_ = 0;  // while connecting
-    std::uint8_t endpoint_ = 0;  // which of the backend's addresses is tried
+    core::Nanos redial_at_ = 0;              // while connecting
+    std::shared_ptr<const Target> dialled_;  // while connecting
+    std::uint8_t endpoint_ = 0;              // which of the backend's addresses is tried
     Phase phase_ = Phase::connecting;
     bool draining_ = false;
     bool counted_by_host_ = false;

@@ -182,6 +182,7 @@ void SessionDriver::dial_next(int error, std::string_view tls_problem) {
         if (dialled.status == IoStatus::failed) {
             continue;
         }
+        dialled_ = shard_.target_now();
         backend_.stream.open(std::move(dialled.fd));
         backend_.readable = backend_.half_closed = false;
         if (!shard_.poller().add(backend_.stream.fd(), backend_)) {
@@ -231,6 +232,12 @@ bool SessionDriver::introduce_client() {
 }
 
 void SessionDriver::reached() {
+    if (dialled_ != shard_.target_now()) {  // it has moved, or is spoken to in another way now
+        backend_.stream.close();
+        endpoint_ = 0;
+        return dial_next(ECONNABORTED);
+    }
+    dialled_.reset();
     if (!introduce_client()) {
         backend_.stream.close();
         return dial_next(ECONNRESET);

@@ -133,6 +133,7 @@ class Shard {
     [[nodiscard]] const ShardSettings& settings() const noexcept { return *settings_; }
     [[nodiscard]] Poller& poller() noexcept { return poller_; }
     [[nodiscard]] const Target& target() const noexcept { return *target_; }
+    [[nodiscard]] std::shared_ptr<const Target> target_now() const noexcept { return target_; }
     [[nodiscard]] const TlsContext* tls_of(const ListenerShare& listener) const noexcept {
         const auto& tls = settings_->listener_tls;
         return listener.index < tls.size() ? tls[listener.index].get() : nullptr;

@@ -162,6 +162,10 @@ class PassedOn(unittest.TestCase):
         front = self.enterContext(Spillway(redis, backend={"send_proxy": "v1"}, ready=False))
         until("it to be noticed", lambda: front.get("/readyz")[0] == 503 and front.records("backend_down"))
         self.assertIn("PROXY", front.records("backend_down")[0]["msg"])
+        # Nobody gets the reply to what was asked before.
+        with Wire(front.endpoint) as wire:
+            wire.send(encode("GET", "a") + encode("GET", "b"))
+            self.assertIn(b"backend unavailable", wire.read_to_end())
 
 
 class ClientsOfOneHost(GuardTest):
@@ -186,7 +190,7 @@ class ClientsOfOneHost(GuardTest):
         self.assertEqual(self.announced(b"10.0.0.1").read_to_end(), self.TOO_MANY)
         self.assertEqual(self.announced(b"10.0.0.9").command("PING"), "PONG")
         self.assertEqual(self.refused(), 1)
-        self.assertIn("max_clients_per_host", [row["msg"] for row in self.spillway.records("note")][0])
+        until("a note", lambda: "max_clients_per_host" in "".join(row["msg"] for row in self.spillway.records("note")))
         wires[0].socket.close()
         until("room for another", lambda: self.announced(b"10.0.0.1").command("PING") == "PONG")
 

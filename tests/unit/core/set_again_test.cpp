@@ -64,6 +64,8 @@ TEST_F(SetAgain, IsChargedInFullAfterWhatMayHaveRemovedIt) {
           "SETEX k 10 v",
           "LTRIM k 0 1",
           "EVAL x 1 k",
+          "EVAL x 0",
+          "COPY a k DB 1 REPLACE",
           "RENAME x y"}) {
         run(set);
         run(set);
@@ -102,9 +104,29 @@ TEST_F(SetAgain, IsChargedInFullWhereTheKeyIsNotCertain) {
     expect_full(set);
 }
 
-TEST_F(SetAgain, IsChargedInFullAfterTheServerHadNoRoom) {
-    run(set, "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+TEST_F(SetAgain, IsChargedInFullAfterTheServerDidNotSetIt) {
+    for (const char* error :
+         {"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "-MISCONF no\r\n"}) {
+        run(set, error);
+        expect_full(set);
+        dialogue.backend("+OK\r\n");
+        run("DEL k", ":1\r\n");
+    }
+}
+
+TEST_F(SetAgain, IsChargedInFullAfterATransactionThatRemovedIt) {
+    run("MULTI");
+    run("DEL k", "+QUEUED\r\n");
+    dialogue.context().guard.values().note(policy::StringLengths::key_of("k", 0), 1000);
+    run("EXEC", "*1\r\n:1\r\n");
     expect_full(set);
+}
+
+TEST_F(SetAgain, NeverPassesWriteMax) {
+    dialogue.settings().write_max_bytes = 500;
+    dialogue.context().guard.change(dialogue.settings());
+    dialogue.context().guard.values().note(policy::StringLengths::key_of("k", 0), 1000);
+    EXPECT_EQ(dialogue.client(command(set)), "");
 }
 
 TEST_F(SetAgain, IsChargedInFullWhereMemoryGrows) {
@@ -114,8 +136,13 @@ TEST_F(SetAgain, IsChargedInFullWhereMemoryGrows) {
 }
 
 TEST_F(SetAgain, IsForgottenWhenMuchOfMemoryIsGone) {
+    policy::SetValues& values = dialogue.context().guard.values();
+    values.note_memory(61 << 20, 64 << 20);
     run(set);
-    sample(policy::GuardState::paced, true, 59 << 20);
+    values.note_memory((61 << 20) - (900 << 10), 64 << 20);
+    expect_part(set);
+    dialogue.backend("+OK\r\n");
+    values.note_memory((61 << 20) - (1100 << 10), 64 << 20);  // in two steps
     expect_full(set);
 }
 
