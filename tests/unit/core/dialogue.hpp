@@ -9,7 +9,23 @@
 #include <string_view>
 #include <utility>
 
+#include <gtest/gtest.h>
+
 namespace spillway::core::test {
+
+// "SET a b" as the bytes that clients send.
+inline std::string command(std::string_view line) {
+    std::string bytes;
+    std::size_t count = 0;
+    while (!line.empty()) {
+        const std::size_t space = line.find(' ');
+        const std::string_view word = line.substr(0, space);
+        bytes += "$" + std::to_string(word.size()) + "\r\n" + std::string(word) + "\r\n";
+        ++count;
+        line.remove_prefix(space == std::string_view::npos ? line.size() : space + 1);
+    }
+    return "*" + std::to_string(count) + "\r\n" + bytes;
+}
 
 // A session between a client and a backend that are strings. Bytes come in pieces of `piece` (0 =
 // all at once).
@@ -102,6 +118,15 @@ class Dialogue {
         );
     }
 
+    // What is charged for a command that passes.
+    std::int64_t charge(std::string_view line) {
+        context_->guard.flush();
+        const std::int64_t before = cells_.spent;
+        EXPECT_EQ(client(command(line)), command(line));
+        context_->guard.flush();
+        return cells_.spent - before;
+    }
+
     ShardContext& context() { return *context_; }
     Session& session() { return *session_; }
     policy::GuardSettings& settings() { return settings_; }
@@ -146,19 +171,5 @@ class Dialogue {
     std::string sent_;
     std::string shown_;
 };
-
-// "SET a b" as the bytes that clients send.
-inline std::string command(std::string_view line) {
-    std::string bytes;
-    std::size_t count = 0;
-    while (!line.empty()) {
-        const std::size_t space = line.find(' ');
-        const std::string_view word = line.substr(0, space);
-        bytes += "$" + std::to_string(word.size()) + "\r\n" + std::string(word) + "\r\n";
-        ++count;
-        line.remove_prefix(space == std::string_view::npos ? line.size() : space + 1);
-    }
-    return "*" + std::to_string(count) + "\r\n" + bytes;
-}
 
 }  // namespace spillway::core::test

@@ -22,19 +22,12 @@ class SetAgain : public testing::Test {
     }
     void SetUp() override { sample(policy::GuardState::paced, true); }
 
-    std::int64_t charge(std::string_view line) {
-        dialogue.context().guard.flush();
-        const std::int64_t before = dialogue.cells().spent;
-        EXPECT_EQ(dialogue.client(command(line)), command(line));
-        dialogue.context().guard.flush();
-        return dialogue.cells().spent - before;
-    }
     void run(std::string_view line, std::string_view reply = "+OK\r\n") {
         dialogue.client(command(line));
         dialogue.backend(reply);
     }
-    void expect_full(const std::string& line) { EXPECT_GT(charge(line), 1000) << line; }
-    void expect_part(const std::string& line) { EXPECT_LT(charge(line), 100) << line; }
+    void expect_full(const std::string& line) { EXPECT_GT(dialogue.charge(line), 1000) << line; }
+    void expect_part(const std::string& line) { EXPECT_LT(dialogue.charge(line), 100) << line; }
 
     Dialogue dialogue{policy::Mode::protect};
     const std::string value = std::string(1000, 'v');

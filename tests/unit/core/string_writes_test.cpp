@@ -11,17 +11,9 @@ constexpr std::string_view far = "SETBIT bits 80000000 1";  // 10 MB
 
 class StringWrites : public testing::TestWithParam<std::size_t> {
   protected:
-    // What is charged for it.
-    std::int64_t charge(std::string_view line) {
-        dialogue.context().guard.flush();
-        const std::int64_t before = dialogue.cells().spent;
-        EXPECT_EQ(dialogue.client(command(line)), command(line));
-        dialogue.context().guard.flush();
-        return dialogue.cells().spent - before;
-    }
     // The same of a write that is answered.
     std::int64_t charge_answered(std::string_view line, std::string_view reply = ":0\r\n") {
-        const std::int64_t charged = charge(line);
+        const std::int64_t charged = dialogue.charge(line);
         dialogue.backend(reply);
         return charged;
     }
@@ -29,8 +21,10 @@ class StringWrites : public testing::TestWithParam<std::size_t> {
         dialogue.client(command(line));
         dialogue.backend(reply);
     }
-    void expect_unknown(std::string_view line = far) { EXPECT_GT(charge(line), 10'000'000); }
-    void expect_known(std::string_view line = far) { EXPECT_LT(charge(line), 1000); }
+    void expect_unknown(std::string_view line = far) {
+        EXPECT_GT(dialogue.charge(line), 10'000'000);
+    }
+    void expect_known(std::string_view line = far) { EXPECT_LT(dialogue.charge(line), 1000); }
 
     Dialogue dialogue{policy::Mode::protect, GetParam()};
 };
@@ -45,7 +39,7 @@ TEST_P(StringWrites, ASecondWriteIsChargedForNothingNew) {
 }
 
 TEST_P(StringWrites, NothingIsKnownBeforeTheAnswer) {
-    charge(far);
+    dialogue.charge(far);
     expect_unknown();
     dialogue.backend(":0\r\n:0\r\n");
     expect_known();
