@@ -34,7 +34,12 @@ class SetValues {
     [[nodiscard]] bool covers(std::uint64_t key, std::uint64_t bytes) const noexcept;
     void note(std::uint64_t key, std::uint64_t bytes);
     void forget(std::uint64_t key) noexcept;
-    void forget_all() noexcept { generation_.fetch_add(1, std::memory_order_relaxed); }
+    // Writes nothing that shards share before anything was noted.
+    void forget_all() noexcept {
+        if (in_use()) {
+            generation_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
     // Each sample's counted memory, of the control side alone: after a fall much is gone, whoever
     // removed it.
     void note_memory(std::int64_t counted, std::int64_t ceiling) noexcept;
