@@ -138,7 +138,9 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             return Stop::output_full;
         }
         if (!shared_.uncertain && !shared_.flight_lifted &&
-            !shared_.context.flight.takes(shared_.ledger.under_way(), shared_.recent_reply_bytes)) {
+            !shared_.context.flight.takes(
+                shared_.ledger.under_way(), shared_.recent_reply_bytes, shared_.flight_window
+            )) {
             reader_.rewind();
             return Stop::flight;
         }

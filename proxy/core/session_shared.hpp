@@ -24,6 +24,7 @@ struct SessionShared {
     std::string address;           // of the client, as records show it
     std::string_view listener;     // label of the one it came by; outlives the session
     std::unique_ptr<Retry> retry;  // once something was kept for it: only with guard.retry_oom
+    policy::FlightWindow flight_window;
     bool flight_lifted = false;
     std::uint64_t recent_reply_bytes =
         0;  // the largest of late, on average of a read; 0 = none seen

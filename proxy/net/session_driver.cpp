@@ -24,6 +24,9 @@ constexpr int reads_max = 4;
 constexpr std::size_t paced_bytes_max = 256 * 1024;
 // A client that lags behind its replies but has read some within this time is waited for.
 constexpr core::Nanos lag_patience = policy::second;
+// Commands that wait for replies of which none came for so long are sent on, where the end of their
+// client stands behind them: the server is to hear of it, be it blocked by one of them.
+constexpr core::Nanos end_patience = 50 * policy::millisecond;
 // A stash above this gives its memory back once it is empty.
 constexpr std::size_t stash_kept_bytes_max = 512;
 
@@ -40,8 +43,7 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         self.client_.half_closed = true;
         if (self.session_.awaits_replies() && self.phase_ == Phase::relaying) {
-            self.session_.lift_flight();  // its end stands behind what waits
-            (void)self.resume();
+            self.watch_waiting();  // its end stands behind what waits
         }
     }
     if ((events & EPOLLHUP) != 0 && self.phase_ != Phase::relaying && !self.hears_out()) {
@@ -112,24 +114,31 @@ bool SessionDriver::client_lags() const noexcept {
 }
 
 void SessionDriver::watch_waiting() {
-    deadline_ = shard_.context().now + lag_patience;
+    if (draining_) {
+        return;
+    }
+    const bool ends = client_.half_closed && session_.awaits_replies() && !client_lags();
+    deadline_ = shard_.context().now + (ends ? end_patience : lag_patience);
     shard_.list_timed(*this);
 }
 
 // Neither lag nor flight may hold back for ever a client that will not read, be it gone or still
-// busy writing.
+// busy writing. As long as its replies come in, its flights go out.
 void SessionDriver::look_after_waiting() {
     if (client_lags()) {
         return watch_waiting();
     }
     deadline_ = 0;
-    if (session_.awaits_replies()) {
-        if (!to_client_.empty() && shard_.context().now - client_read_at_ < lag_patience) {
+    if (resume()) {
+        return;
+    }
+    if (session_.awaits_replies() && (!to_client_.empty() || client_.half_closed)) {
+        const core::Nanos now = shard_.context().now;
+        const core::Nanos patience = client_.half_closed ? end_patience : lag_patience;
+        if (now - std::max(client_read_at_, replies_read_at_) < patience) {
             return watch_waiting();
         }
-        if (!to_client_.empty() || client_.half_closed) {
-            session_.lift_flight();
-        }
+        session_.lift_flight();
     }
     go_on_with_requests();
 }
@@ -222,7 +231,7 @@ void SessionDriver::feed_requests(std::string_view window) {
             shard_.list_held(*this);
             break;
         case core::RequestLane::Stop::flight:
-            if (!to_client_.empty()) {
+            if (!to_client_.empty() || client_.half_closed) {
                 watch_waiting();
             }
             break;
@@ -415,6 +424,7 @@ void SessionDriver::read_backend_once() {
     }
     shard_.context().metrics.bytes[Direction::backend_in].add(got.bytes);
     shard_.touch_clock();
+    replies_read_at_ = shard_.context().now;
     core::Output& output = shard_.output();
     const bool retried = session_.retries();
     const std::string_view bytes(area.data(), got.bytes);

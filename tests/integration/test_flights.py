@@ -1,5 +1,6 @@
 # Redis builds the replies to a whole pipelined batch before it sends any: when room is short, one client's batch
 # is released in flights, so that its replies do not fill the memory that all share.
+import socket
 import time
 import unittest
 
@@ -33,6 +34,32 @@ class Flights(unittest.TestCase):
         self.start("protect")
         self.assertLess(self.batch(100), 24 * MB)
         self.assertEqual(self.redis.calls("get"), 101)
+
+    def test_nothing_is_known_of_a_new_clients_replies(self):
+        self.start("protect")
+        with Wire(self.spillway.endpoint) as self.wire:
+            self.assertEqual(self.wire.command("PING"), "PONG")
+            self.assertLess(self.batch(100), 24 * MB)
+
+    def test_small_replies_say_little_of_large_ones(self):
+        self.start("protect")
+        self.wire.send(encode("PING") * 1000)
+        for _ in range(1000):
+            self.wire.reply()
+        for _ in range(60):
+            self.wire.command("PING")
+        self.assertLess(self.batch(100), 24 * MB)
+
+    def test_a_client_that_reads_nothing_fills_no_memory_of_redis(self):
+        self.start("protect", spool_client="48mb")
+        before = int(self.redis.info("memory")["used_memory_peak"])
+        for cut, end in enumerate((False, True), 1):
+            with Wire(self.spillway.endpoint) as wire:
+                wire.send(encode("CLIENT", "SETNAME", "deaf") + encode("GET", "big") * 2000)
+                if end:
+                    wire.socket.shutdown(socket.SHUT_WR)
+                until("it was cut", lambda: self.spillway.metric("spillway_spool_overflows_total") == cut)
+        self.assertLess(int(self.redis.info("memory")["used_memory_peak"]) - before, 24 * MB)
 
     def test_observe_changes_nothing(self):
         self.start("observe")

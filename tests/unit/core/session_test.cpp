@@ -428,8 +428,14 @@ TEST_P(SessionDialogue, LetsSmallRepliesFlyTogether) {
     dialogue.starve();
     dialogue.client(command("GET a"));
     dialogue.backend("$2\r\nab\r\n");
-    const std::string pipeline = times(200, command("GET a"));
-    EXPECT_EQ(dialogue.client(pipeline), pipeline);
+    const auto flight = [](int gets) { return times(gets, command("GET a")); };
+    EXPECT_EQ(dialogue.client(flight(200)), flight(16));
+    dialogue.backend(times(16, "$2\r\nab\r\n"));
+    EXPECT_EQ(dialogue.sent(), flight(32));
+    dialogue.backend(times(32, "$2\r\nab\r\n"));
+    EXPECT_EQ(dialogue.sent(), flight(64));
+    dialogue.backend(times(64, "$2\r\nab\r\n"));
+    EXPECT_EQ(dialogue.sent(), flight(200 - 16 - 32 - 64));
 }
 
 TEST(Session, ObserveHoldsNoFlightBack) {
