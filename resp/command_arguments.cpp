@@ -141,6 +141,9 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
         case Expect::refused:
             break;
     }
+    if (bytes_reached_ > string_bytes_max) {
+        expect_ = Expect::refused;
+    }
     if (expect_ == Expect::refused) {
         writes_ = false;
         bytes_reached_ = 0;
@@ -154,10 +157,8 @@ std::uint64_t bytes_reached_by(
     if (!offset) {
         return 0;
     }
-    if (in_bits) {
-        return *offset / 8 + 1;
-    }
-    return *offset + std::min(value_bytes, bits_max);
+    const std::uint64_t end = in_bits ? *offset / 8 + 1 : *offset + std::min(value_bytes, bits_max);
+    return end <= string_bytes_max ? end : 0;
 }
 
 }  // namespace detail

@@ -24,11 +24,11 @@ namespace spillway::core {
 }
 
 // False where these arguments keep a command from growing anything: SORT without STORE, or a number
-// of arguments that the server refuses.
+// or a length of arguments that the server refuses.
 template <typename Head>
 [[nodiscard]] bool may_grow_as_given(const resp::CommandInfo& command, const Head& head) {
     const std::uint32_t argc = head.argument_count();
-    if (!command.accepts(argc)) {
+    if (!command.accepts(argc) || head.largest_argument_bytes() > resp::string_bytes_max) {
         return false;
     }
     const bool searches =

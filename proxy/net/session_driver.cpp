@@ -403,6 +403,14 @@ void SessionDriver::pump_backend() {
     }
 }
 
+// In good order; the backend closes too when it is told of the client's end.
+ClosedReason SessionDriver::why_backend_closed() const noexcept {
+    if (session_.quitting()) {
+        return ClosedReason::quit;
+    }
+    return client_.ended ? ClosedReason::client_closed : ClosedReason::backend_closed;
+}
+
 void SessionDriver::read_backend_once() {
     const std::span<char> area = shard_.read_area();
     const IoResult got = backend_.stream.read(area);
@@ -413,9 +421,7 @@ void SessionDriver::read_backend_once() {
         case IoStatus::failed:
             return begin_closing(ClosedReason::backend_error);
         case IoStatus::closed:
-            return begin_closing(
-                session_.quitting() ? ClosedReason::quit : ClosedReason::backend_closed
-            );
+            return begin_closing(why_backend_closed());
         case IoStatus::done:
             break;
     }

@@ -101,6 +101,7 @@ class SessionDriver {
     void pump_backend();
     void read_client_once();
     void read_backend_once();
+    [[nodiscard]] metrics::ClosedReason why_backend_closed() const noexcept;
     [[nodiscard]] bool reads_client() const noexcept;
     [[nodiscard]] bool reads_backend();
     [[nodiscard]] bool client_lags() const noexcept;

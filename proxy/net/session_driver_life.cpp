@@ -344,6 +344,9 @@ void SessionDriver::die(ClosedReason reason) {
     if (phase_ == Phase::relaying) {
         context.metrics.backend_connections.sub();
     }
+    if (phase_ == Phase::closing || phase_ == Phase::lingering) {
+        reason = closed_reason_;  // what happened first
+    }
     context.metrics.sessions_closed[reason].add();
     context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
     phase_ = Phase::dead;

@@ -59,6 +59,18 @@ STATES = (
         say("a", "CLIENT REPLY OFF", "QUIT", end=LATER), say("b", "CLIENT LIST ID {id:a}"))),
     *both("quit behind a blocking command", say("a", "BLPOP k 0", "QUIT", "PING", end=LATER),
           Await("blocked_clients", "1"), say("b", "LPUSH k v"), say("a", end=CLOSED)),
+    # Longer than any string may be, and than there is memory for
+    *both("lengths that the server refuses", *(
+        say(name, "SET k v", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % length, end=CLOSED)
+        for name, length in zip("abcde", ((512 << 20) + 1, 5_000_000_000, 2_000_000_000_000, (1 << 63) - 1, 1 << 63)))),
+    *both("a length that the server refuses, in a transaction", say(
+        "a", "MULTI", b"*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$5000000000\r\n", end=CLOSED)),
+    Case("a length that the server refuses, before the password", (
+        say("a", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000000000\r\n", end=CLOSED),), server=LOCKED),
+    *both("offsets that the server refuses", say(
+        "a", "SETRANGE k 5000000000 x", "SETRANGE k 536870912 x", "SETBIT k 50000000000 1", "SETBIT k 4294967296 1",
+        "BITFIELD k SET u8 50000000000 1", "BITFIELD k SET u8 4294967290 1", "BITFIELD k SET u8 #5000000000 1",
+        "SET k v", "SETRANGE k 536870911 yy", "GET k")),
     # Monitor
     *both("monitor by name of its protocol", say("a", "MONITOR", "MONITOR", "ECHO done", end=b"$4\r\ndone\r\n"),
           say("b", "SET mark v"), say("a", end=b'"mark" "v"\r\n')),

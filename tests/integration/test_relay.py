@@ -176,6 +176,31 @@ class Ends(RelayTest):
         self.redis.kill()
         self.assertEqual(wire.read_to_end(), b"")
 
+    def closed(self, reason):
+        return self.spillway.metric("spillway_sessions_closed_total", reason=reason)
+
+    def test_what_ended_a_session_is_told(self):
+        self.start()
+        def leave(wire):
+            wire.command("PING")
+        def quit_(wire):
+            wire.send(b"QUIT\r\n")
+            self.assertEqual(wire.reply(), "OK")
+            self.assertFalse(wire.fill())
+        def killed(wire):
+            self.redis.command("CLIENT", "KILL", "ID", wire.command("CLIENT", "ID"))
+            self.assertFalse(wire.fill())
+        def garbage(wire):
+            wire.send(b"*x\r\n")
+            while wire.fill():
+                pass
+        for reason, end in (("client_closed", leave), ("quit", quit_), ("backend_closed", killed),
+                            ("backend_closed", garbage)):
+            before = self.closed(reason)
+            with Wire(self.spillway.endpoint) as wire:
+                end(wire)
+            until(reason, lambda: self.closed(reason) == before + 1)
+
 
 class NoBackend(RelayTest):
     def test_error_then_recovery(self):
