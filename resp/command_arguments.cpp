@@ -122,12 +122,13 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
             const bool in_fields = argument.starts_with('#');
             const std::optional<std::uint64_t> offset =
                 parse_offset(argument.substr(in_fields ? 1 : 0));
-            if (!offset || *offset > bits_max / 64) {
+            const std::uint64_t at =
+                std::min(offset.value_or(bits_max), bits_max / 64) * (in_fields ? bits_ : 1);
+            if (at / 8 >= string_bytes_max) {  // the server looks at where it begins
                 expect_ = Expect::refused;
             } else if (writing_) {
                 writes_ = true;
-                bytes_reached_ =
-                    std::max(bytes_reached_, (*offset * (in_fields ? bits_ : 1) + bits_ + 7) / 8);
+                bytes_reached_ = std::max(bytes_reached_, (at + bits_ + 7) / 8);
                 expect_ = Expect::value;
             } else {
                 expect_ = Expect::operation;
@@ -140,9 +141,6 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
             break;
         case Expect::refused:
             break;
-    }
-    if (bytes_reached_ > string_bytes_max) {
-        expect_ = Expect::refused;
     }
     if (expect_ == Expect::refused) {
         writes_ = false;

@@ -1,66 +1,61 @@
-// The data sockets of a shard: one edge-triggered epoll set that hangs on the shard's io_context.
+// The sockets of a shard: one epoll set, in which its thread waits for all there is to do.
 #include "proxy/net/poller.hpp"
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
-#include <boost/system/error_code.hpp>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace spillway::net {
+namespace {
 
-Poller::Poller(Context& context, void (*batch_ended)(void*), void* owner)
-    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      descriptor_(context.get_executor()),
-      batch_ended_(batch_ended),
-      owner_(owner) {
-    if (!epoll_) {
+bool add_to(const Fd& epoll, int fd, std::uint32_t events, Watch& watch) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = &watch;
+    return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+}  // namespace
+
+Poller::Poller()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), eventfd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    waker_.ready = [](Watch& watch, std::uint32_t) { static_cast<Waker&>(watch).called = true; };
+    if (!epoll_ || !eventfd_ || !add_to(epoll_, eventfd_.get(), EPOLLIN | EPOLLET, waker_)) {
         throw std::system_error(errno, std::generic_category(), "cannot create an epoll set");
     }
-    descriptor_.assign(epoll_.release());
 }
 
 bool Poller::add(int fd, Watch& watch) noexcept {
-    epoll_event event{};
-    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    event.data.ptr = &watch;
-    return ::epoll_ctl(descriptor_.native_handle(), EPOLL_CTL_ADD, fd, &event) == 0;
+    return add_to(epoll_, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, watch);
 }
 
-void Poller::start() {
-    wait();
+bool Poller::add_listening(int fd, Watch& watch) noexcept {
+    return add_to(epoll_, fd, EPOLLIN, watch);
 }
 
-void Poller::stop() {
-    boost::system::error_code ignored;
-    descriptor_.close(ignored);
+void Poller::remove(int fd) noexcept {
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void Poller::wait() {
-    descriptor_.async_wait(
-        decltype(descriptor_)::wait_read,
-        [this](const boost::system::error_code& error) {
-            if (error) {
-                return;
-            }
-            run_batches();
-            wait();
-        }
-    );
-}
-
-// A batch that is not full has taken all there was: what comes later wakes the io_context again.
-void Poller::run_batches() {
-    for (int batch = 0; batch < batches_max; ++batch) {
-        const int count = ::epoll_wait(descriptor_.native_handle(), events_.data(), batch_max, 0);
-        for (int i = 0; i < count; ++i) {
-            auto& watch = *static_cast<Watch*>(events_[static_cast<std::size_t>(i)].data.ptr);
-            watch.ready(watch, events_[static_cast<std::size_t>(i)].events);
-        }
-        batch_ended_(owner_);
-        if (count < batch_max) {
-            return;
-        }
+void Poller::run_batch(int timeout_ms) {
+    const int count = ::epoll_wait(epoll_.get(), events_.data(), batch_max, timeout_ms);
+    for (int i = 0; i < count; ++i) {
+        const epoll_event& event = events_[static_cast<std::size_t>(i)];
+        auto& watch = *static_cast<Watch*>(event.data.ptr);
+        watch.ready(watch, event.events);
     }
+}
+
+void Poller::wake() noexcept {
+    const std::uint64_t one = 1;
+    (void)!::write(eventfd_.get(), &one, sizeof one);
+}
+
+bool Poller::take_woken() noexcept {
+    return std::exchange(waker_.called, false);
 }
 
 }  // namespace spillway::net

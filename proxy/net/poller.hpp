@@ -1,8 +1,8 @@
-// The data sockets of a shard: one edge-triggered epoll set that hangs on the shard's io_context.
+// The sockets of a shard: one epoll set, in which its thread waits for all there is to do.
 //
-// Asio re-arms a socket for every wait, one system call per read; a set of our own tells each
-// change once. The io_context sees it as a single descriptor, so timers, acceptors and posts run
-// beside it as usual.
+// Asio's own reactor re-arms a socket for every wait, and a set of ours inside it takes two system
+// calls more for each batch. So a shard waits here, and its io_context is but the queue by which
+// other threads reach it.
 #pragma once
 
 #include "proxy/net/socket.hpp"
@@ -10,8 +10,6 @@
 #include <array>
 #include <cstdint>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <sys/epoll.h>
 
 namespace spillway::net {
@@ -24,27 +22,33 @@ struct Watch {
 
 class Poller {
   public:
-    using Context = boost::asio::io_context;
-    // `batch_ended` is called after each batch of events, with the owner.
-    Poller(Context& context, void (*batch_ended)(void*), void* owner);
+    Poller();
+    Poller(const Poller&) = delete;  // the kernel holds the address of its Waker
+    Poller& operator=(const Poller&) = delete;
 
     // Reports readable, writable and closed, each once per change, until the socket closes. False
     // when the kernel refuses.
     [[nodiscard]] bool add(int fd, Watch& watch) noexcept;
-    void start();
-    void stop();
+    // Reports again and again that connections wait, until it is removed.
+    [[nodiscard]] bool add_listening(int fd, Watch& watch) noexcept;
+    void remove(int fd) noexcept;
+    // Waits until something changed or somebody called wake(), for `timeout_ms` at most; -1 = for
+    // ever. Calls who is concerned.
+    void run_batch(int timeout_ms);
+    // From any thread: ends the wait, this one or the next.
+    void wake() noexcept;
+    [[nodiscard]] bool take_woken() noexcept;
 
   private:
     static constexpr int batch_max = 256;
-    static constexpr int batches_max = 4;  // in a row before timers and posts have their turn
 
-    void wait();
-    void run_batches();
+    struct Waker : Watch {
+        bool called = false;
+    };
 
     Fd epoll_;
-    boost::asio::posix::basic_stream_descriptor<Context::executor_type> descriptor_;
-    void (*batch_ended_)(void*);
-    void* owner_;
+    Fd eventfd_;  // written to; edge-triggered, so never read
+    Waker waker_;
     std::array<epoll_event, batch_max> events_{};
 };
 

@@ -1,4 +1,4 @@
-// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of
+// One worker thread: its sockets, its read buffer, its sessions, and its share of
 // the credit.
 #include "proxy/net/shard.hpp"
 
@@ -6,17 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
-
-#include <boost/asio/post.hpp>
+#include <system_error>
 
 namespace spillway::net {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr int accepts_max = 64;  // in a row before clients that stand have their turn
-constexpr auto tick_interval = 10ms;
-constexpr auto accept_pause = 100ms;
+constexpr policy::Nanos tick_interval = 10 * policy::millisecond;
+constexpr policy::Nanos accept_pause = 100 * policy::millisecond;
 constexpr policy::Nanos ooms_interval = 20 * policy::millisecond;
 constexpr policy::Nanos growth_interval = policy::second;
 constexpr policy::Nanos refusal_interval = policy::second;
@@ -38,9 +35,7 @@ Shard::Shard(
       index_(index),
       hooks_(std::move(hooks)),
       target_(std::make_shared<const Target>()),
-      buffer_(new char[stash_bytes_max + read_bytes]),
-      poller_(io_, &Shard::batch_ended, this),
-      tick_(io_.get_executor()) {
+      buffer_(new char[stash_bytes_max + read_bytes]) {
     context_.rules = settings_->rules;
     context_.annotate_replies = settings_->annotate_replies;
     context_.retries.on = settings_->retry_oom;
@@ -55,42 +50,63 @@ Shard::~Shard() {
 }
 
 void Shard::add_listener(ListenerShare& listener, Fd fd) {
-    accepting_.push_back(std::make_unique<Accepting>(io_, listener));
-    accepting_.back()->descriptor.assign(fd.release());
+    accepting_.push_back(std::make_unique<Accepting>(*this, listener, std::move(fd)));
+    if (!poller_.add_listening(accepting_.back()->fd.get(), *accepting_.back())) {
+        throw std::system_error(errno, std::generic_category(), "cannot wait for connections");
+    }
 }
 
 void Shard::start() {
-    poller_.start();
-    for (const auto& accepting : accepting_) {
-        accept_from(*accepting);
+    thread_ = std::thread([this] { run(); });
+}
+
+void Shard::run() {
+    run_posts();  // what was told it before it started: where the backend is
+    while (!finished_.load(std::memory_order_relaxed)) {
+        poller_.run_batch(wait_ms());
+        end_batch();
+        if (poller_.take_woken()) {
+            run_posts();
+        }
+        if (!turns_.empty()) {
+            run_turns();
+        }
+        if (tick_at_ != 0 && monotonic_now() >= tick_at_) {
+            tick();
+        }
     }
-    thread_ = std::thread([this] {
-        const auto keeps_running = boost::asio::make_work_guard(io_);
-        io_.run();
-    });
+}
+
+void Shard::run_posts() {
+    posts_.restart();
+    posts_.poll();
+}
+
+// -1 = until something happens.
+int Shard::wait_ms() const noexcept {
+    if (!turns_.empty()) {
+        return 0;
+    }
+    if (tick_at_ == 0) {
+        return -1;
+    }
+    const policy::Nanos left = std::max<policy::Nanos>(tick_at_ - monotonic_now(), 0);
+    return static_cast<int>((left + policy::millisecond - 1) / policy::millisecond);
 }
 
 void Shard::touch_clock() noexcept {
     context_.now = monotonic_now();
 }
 
-void Shard::accept_from(Accepting& accepting) {
-    accepting.descriptor.async_wait(
-        Descriptor::wait_read,
-        [this, &accepting](const boost::system::error_code& error) {
-            if (!error && accepts_) {
-                accept_waiting(accepting);
-            }
-        }
-    );
-}
-
 void Shard::accept_waiting(Accepting& accepting) {
+    if (!accepts_) {
+        return;
+    }
     touch_clock();
     for (int i = 0; i < accepts_max; ++i) {
-        Accepted accepted = accept_one(accepting.descriptor.native_handle());
+        Accepted accepted = accept_one(accepting.fd.get());
         if (accepted.status == IoStatus::blocked) {
-            break;
+            return;
         }
         if (accepted.status == IoStatus::closed) {
             continue;
@@ -103,19 +119,27 @@ void Shard::accept_waiting(Accepting& accepting) {
                     [descriptors ? metrics::RefusedReason::descriptors
                                  : metrics::RefusedReason::error]
                 .add();
-            accepting.pause.expires_after(accept_pause);
-            accepting.pause.async_wait([this, &accepting](const boost::system::error_code& error) {
-                if (!error && accepts_) {
-                    accept_from(accepting);
-                }
-            });
-            end_batch();
+            poller_.remove(accepting.fd.get());
+            accepting.paused_until = context_.now + accept_pause;
+            arm_tick();
             return;
         }
         admit(accepting.listener, std::move(accepted.fd), accepted.peer);
     }
-    end_batch();
-    accept_from(accepting);
+}
+
+void Shard::end_pauses() {
+    for (const auto& accepting : accepting_) {
+        if (accepting->paused_until == 0 || !accepts_) {
+            continue;
+        }
+        if (context_.now >= accepting->paused_until &&
+            poller_.add_listening(accepting->fd.get(), *accepting)) {
+            accepting->paused_until = 0;
+        } else {
+            arm_tick();
+        }
+    }
 }
 
 void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
@@ -137,7 +161,7 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
 }
 
 void Shard::adopt(ListenerShare& listener, Fd client, const Endpoint& peer) {
-    boost::asio::post(io_, [this, &listener, client = std::move(client), peer]() mutable {
+    post([this, &listener, client = std::move(client), peer]() mutable {
         touch_clock();
         start_session(listener, std::move(client), peer);
         end_batch();
@@ -160,10 +184,6 @@ void Shard::start_session(ListenerShare& listener, Fd client, const Endpoint& pe
 void Shard::refuse_client(int fd, std::string_view line) noexcept {
     (void)write_some(fd, {&line, 1});
     finish_writing(fd);
-}
-
-void Shard::batch_ended(void* self) {
-    static_cast<Shard*>(self)->end_batch();
 }
 
 void Shard::end_batch() {
@@ -218,9 +238,6 @@ void Shard::wait_for_turn(SessionDriver& driver) {
     }
     driver.waits_for_turn = true;
     turns_.push_back(&driver);
-    if (turns_.size() == 1) {
-        boost::asio::post(io_, [this] { run_turns(); });
-    }
 }
 
 void Shard::run_turns() {
@@ -297,22 +314,16 @@ void Shard::resume_held() {
     });
 }
 
-void Shard::arm_tick() {
-    if (tick_armed_) {
-        return;
+void Shard::arm_tick() noexcept {
+    if (tick_at_ == 0) {
+        tick_at_ = context_.now + tick_interval;
     }
-    tick_armed_ = true;
-    tick_.expires_after(tick_interval);
-    tick_.async_wait([this](const boost::system::error_code& error) {
-        tick_armed_ = false;
-        if (!error) {
-            tick();
-        }
-    });
 }
 
 void Shard::tick() {
+    tick_at_ = 0;
     touch_clock();
+    end_pauses();
     const bool due = std::any_of(held_.begin(), held_.end(), [this](const SessionDriver* driver) {
         return driver->hold_until() <= context_.now;
     });
@@ -336,7 +347,7 @@ void Shard::tick() {
 }
 
 void Shard::publish(BackendSnapshot snapshot) {
-    boost::asio::post(io_, [this, snapshot = std::move(snapshot)]() mutable {
+    post([this, snapshot = std::move(snapshot)]() mutable {
         const policy::MemoryState& state = *snapshot.state;
         context_.guard.publish({
             .state = state.state,
@@ -367,19 +378,17 @@ void Shard::size_flights() {
 }
 
 void Shard::publish_commands(std::shared_ptr<const resp::CommandTable> commands) {
-    boost::asio::post(io_, [this, commands = std::move(commands)]() mutable {
+    post([this, commands = std::move(commands)]() mutable {
         context_.commands = resp::CommandLookup(std::move(commands));
     });
 }
 
 void Shard::publish_target(std::shared_ptr<const Target> target) {
-    boost::asio::post(io_, [this, target = std::move(target)]() mutable {
-        target_ = std::move(target);
-    });
+    post([this, target = std::move(target)]() mutable { target_ = std::move(target); });
 }
 
 void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
-    boost::asio::post(io_, [this, settings = std::move(settings)]() mutable {
+    post([this, settings = std::move(settings)]() mutable {
         settings_ = std::move(settings);
         context_.guard.change(settings_->guard);
         size_flights();
@@ -393,7 +402,7 @@ void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
 }
 
 void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
-    boost::asio::post(io_, [this, done = std::move(done)] {
+    post([this, done = std::move(done)] {
         std::vector<ClientRow> rows;
         rows.reserve(sessions_.size());
         for (const auto& driver : sessions_) {
@@ -414,20 +423,19 @@ void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
 }
 
 void Shard::stop_accepting() {
-    boost::asio::post(io_, [this] { close_listeners(); });
+    post([this] { close_listeners(); });
 }
 
 void Shard::close_listeners() {
     accepts_ = false;
     for (const auto& accepting : accepting_) {
-        boost::system::error_code ignored;
-        accepting->descriptor.close(ignored);
-        accepting->pause.cancel();
+        poller_.remove(accepting->fd.get());
+        accepting->fd.reset();
     }
 }
 
 void Shard::drain() {
-    boost::asio::post(io_, [this] {
+    post([this] {
         draining_ = true;
         close_listeners();
         touch_clock();
@@ -439,7 +447,8 @@ void Shard::drain() {
 }
 
 void Shard::finish() {
-    io_.stop();
+    finished_.store(true, std::memory_order_relaxed);
+    poller_.wake();
 }
 
 void Shard::join() {

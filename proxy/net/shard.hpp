@@ -1,4 +1,4 @@
-// One worker thread: its io_context, its sockets, its read buffer, its sessions, and its share of
+// One worker thread: its sockets, its read buffer, its sessions, and its share of
 // the credit.
 #pragma once
 
@@ -18,10 +18,8 @@
 #include <thread>
 #include <vector>
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/wait_traits.hpp>
+#include <boost/asio/post.hpp>
 
 namespace spillway::net {
 
@@ -86,7 +84,6 @@ struct ShardHooks {
 
 class Shard {
   public:
-    using Context = boost::asio::io_context;
     static constexpr std::size_t read_bytes = 64 * 1024;
     static constexpr std::size_t stash_bytes_max = read_bytes + resp::window_bytes_max;
 
@@ -111,7 +108,7 @@ class Shard {
     void adopt(ListenerShare& listener, Fd client, const Endpoint& peer);
     void collect_clients(std::function<void(std::vector<ClientRow>)> done);
     // On its own thread, as soon as it gets to it.
-    void answer(std::function<void()> call) { boost::asio::post(io_, std::move(call)); }
+    void answer(std::function<void()> call) { post(std::move(call)); }
     void stop_accepting();
     // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the
     // thread ends.
@@ -151,36 +148,46 @@ class Shard {
     void report_refusal(const std::string& peer, std::string_view what, std::string_view problem);
 
   private:
-    using Descriptor = boost::asio::posix::basic_stream_descriptor<Context::executor_type>;
-    using Timer = boost::asio::basic_waitable_timer<
-        std::chrono::steady_clock,
-        boost::asio::wait_traits<std::chrono::steady_clock>,
-        Context::executor_type>;
-    struct Accepting {
-        Accepting(Context& context, ListenerShare& share)
-            : listener(share), descriptor(context.get_executor()), pause(context.get_executor()) {}
+    struct Accepting : Watch {
+        Accepting(Shard& owner, ListenerShare& share, Fd socket)
+            : Watch{[](Watch& watch, std::uint32_t) {
+                  auto& self = static_cast<Accepting&>(watch);
+                  self.shard.accept_waiting(self);
+              }},
+              shard(owner),
+              listener(share),
+              fd(std::move(socket)) {}
+        Shard& shard;
         ListenerShare& listener;
-        Descriptor descriptor;
-        Timer pause;
+        Fd fd;
+        policy::Nanos paused_until = 0;  // 0 = it accepts
     };
 
-    static void batch_ended(void* self);
+    // From another thread: it is run between two batches.
+    template <typename Call>
+    void post(Call&& call) {
+        boost::asio::post(posts_, std::forward<Call>(call));
+        poller_.wake();
+    }
+    void run();
+    void run_posts();
+    [[nodiscard]] int wait_ms() const noexcept;
     void close_listeners();
     void end_batch();
-    void accept_from(Accepting& accepting);
     void accept_waiting(Accepting& accepting);
+    void end_pauses();
     void admit(ListenerShare& listener, Fd client, const Endpoint& peer);
     void run_turns();
     void resume_held();
     void size_flights();
-    void arm_tick();
+    void arm_tick() noexcept;
     void tick();
     void report_ooms();
     void report_growth(policy::Nanos interval);
     void start_session(ListenerShare& listener, Fd client, const Endpoint& peer);
     void report_verdicts();
 
-    Context io_{1};
+    boost::asio::io_context posts_{1};
     core::ShardContext context_;
     std::shared_ptr<const ShardSettings> settings_;
     ShardBalance& balance_;
@@ -190,7 +197,6 @@ class Shard {
     std::unique_ptr<char[]> buffer_;
     core::Output output_;
     Poller poller_;
-    Timer tick_;
     std::vector<std::unique_ptr<Accepting>> accepting_;
     bool accepts_ = true;
     std::vector<std::unique_ptr<SessionDriver>> sessions_;
@@ -203,8 +209,9 @@ class Shard {
     policy::Nanos growth_reported_at_ = 0;
     policy::Nanos refusal_reported_at_ = 0;
     policy::Nanos verdicts_reported_at_ = 0;
-    bool tick_armed_ = false;
+    core::Nanos tick_at_ = 0;  // 0 = nothing waits for time to pass
     bool draining_ = false;
+    std::atomic<bool> finished_{false};
     std::thread thread_;
 };
 

@@ -69,7 +69,7 @@ STATES = (
         say("a", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000000000\r\n", end=CLOSED),), server=LOCKED),
     *both("offsets that the server refuses", say(
         "a", "SETRANGE k 5000000000 x", "SETRANGE k 536870912 x", "SETBIT k 50000000000 1", "SETBIT k 4294967296 1",
-        "BITFIELD k SET u8 50000000000 1", "BITFIELD k SET u8 4294967290 1", "BITFIELD k SET u8 #5000000000 1",
+        "BITFIELD k SET u8 50000000000 1", "BITFIELD k SET u8 4294967296 1", "BITFIELD k SET u8 #5000000000 1",
         "SET k v", "SETRANGE k 536870911 yy", "GET k")),
     # Monitor
     *both("monitor by name of its protocol", say("a", "MONITOR", "MONITOR", "ECHO done", end=b"$4\r\ndone\r\n"),
