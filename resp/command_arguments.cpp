@@ -122,9 +122,9 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
             const bool in_fields = argument.starts_with('#');
             const std::optional<std::uint64_t> offset =
                 parse_offset(argument.substr(in_fields ? 1 : 0));
-            const std::uint64_t at =
-                std::min(offset.value_or(bits_max), bits_max / 64) * (in_fields ? bits_ : 1);
-            if (at / 8 >= string_bytes_max) {  // the server looks at where it begins
+            // As the server multiplies: what overflows may come out small.
+            const std::uint64_t at = offset.value_or(0) * (in_fields ? bits_ : 1);
+            if (!offset || at > bits_max || at / 8 >= string_bytes_max) {  // where it begins counts
                 expect_ = Expect::refused;
             } else if (writing_) {
                 writes_ = true;

@@ -41,8 +41,11 @@ void SessionDriver::client_ready(Watch& watch, std::uint32_t events) {
         return self.die(ClosedReason::client_error);
     }
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        self.client_.half_closed = true;
-        if (self.session_.awaits_replies() && self.phase_ == Phase::relaying) {
+        if (!std::exchange(self.client_.half_closed, true)) {
+            self.shard_.touch_clock();
+            self.moved_at_ = self.shard_.context().now;
+        }
+        if (self.session_.awaits_replies()) {
             self.watch_waiting();  // its end stands behind what waits
         }
     }
@@ -114,8 +117,8 @@ bool SessionDriver::client_lags() const noexcept {
 }
 
 void SessionDriver::watch_waiting() {
-    if (draining_) {
-        return;
+    if (draining_ || phase_ != Phase::relaying) {
+        return;  // who drains is looked after in any case
     }
     const bool ends = client_.half_closed && session_.awaits_replies() && !client_lags();
     deadline_ = shard_.context().now + (ends ? end_patience : lag_patience);
@@ -129,13 +132,13 @@ void SessionDriver::look_after_waiting() {
         return watch_waiting();
     }
     deadline_ = 0;
-    if (resume()) {
+    if (resume() || phase_ != Phase::relaying) {
         return;
     }
     if (session_.awaits_replies() && (!to_client_.empty() || client_.half_closed)) {
         const core::Nanos now = shard_.context().now;
         const core::Nanos patience = client_.half_closed ? end_patience : lag_patience;
-        if (now - std::max(client_read_at_, replies_read_at_) < patience) {
+        if (now - std::max(client_read_at_, moved_at_) < patience) {
             return watch_waiting();
         }
         session_.lift_flight();
@@ -231,6 +234,9 @@ void SessionDriver::feed_requests(std::string_view window) {
             shard_.list_held(*this);
             break;
         case core::RequestLane::Stop::flight:
+            if (taken > 0) {
+                moved_at_ = shard_.context().now;
+            }
             if (!to_client_.empty() || client_.half_closed) {
                 watch_waiting();
             }
@@ -430,14 +436,17 @@ void SessionDriver::read_backend_once() {
     }
     shard_.context().metrics.bytes[Direction::backend_in].add(got.bytes);
     shard_.touch_clock();
-    replies_read_at_ = shard_.context().now;
     core::Output& output = shard_.output();
     const bool retried = session_.retries();
+    const std::uint64_t awaited = session_.shared().ledger.under_way();
     const std::string_view bytes(area.data(), got.bytes);
     std::size_t taken = 0;
     while (taken < bytes.size() && phase_ == Phase::relaying) {
         taken += session_.backend_bytes(bytes.substr(taken), output);
         send_to_client(output);
+    }
+    if (session_.shared().ledger.under_way() < awaited || !session_.may_speak()) {
+        moved_at_ = shard_.context().now;  // not for what nobody had asked for
     }
     if (session_.broken() && phase_ == Phase::relaying) {
         return begin_closing(ClosedReason::pairing_lost);

@@ -133,8 +133,8 @@ class SessionDriver {
         stash_;  // received and not taken yet: half a head, or what stands behind a held command
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
-    core::Nanos client_read_at_ = 0;   // when the client's socket last took something
-    core::Nanos replies_read_at_ = 0;  // when the backend last said something
+    core::Nanos client_read_at_ = 0;  // when the client's socket last took something
+    core::Nanos moved_at_ = 0;        // when commands were sent on last, or replies to them came
     core::Nanos deadline_ = 0;
     core::Nanos redial_at_ = 0;              // while connecting
     std::shared_ptr<const Target> dialled_;  // while connecting

@@ -413,7 +413,10 @@ void SessionDriver::tick_draining() {
                           stash_.empty() && to_backend_.empty() && to_client_.empty() &&
                           !backend_.stream.unsent() && !client_.stream.unsent();
     if (!finished) {
-        deadline_ = now + drain_grace;
+        if (!stash_.empty()) {
+            look_after_waiting();
+        }
+        deadline_ = phase_ == Phase::relaying ? now + drain_grace : deadline_;
     } else if (now >= deadline_) {
         begin_closing(ClosedReason::stopping);
     }

@@ -316,7 +316,7 @@ void Shard::resume_held() {
 
 void Shard::arm_tick() noexcept {
     if (tick_at_ == 0) {
-        tick_at_ = context_.now + tick_interval;
+        tick_at_ = monotonic_now() + tick_interval;
     }
 }
 

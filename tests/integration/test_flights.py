@@ -1,5 +1,6 @@
 # Redis builds the replies to a whole pipelined batch before it sends any: when room is short, one client's batch
 # is released in flights, so that its replies do not fill the memory that all share.
+import signal
 import socket
 import time
 import unittest
@@ -11,9 +12,10 @@ MB = 1 << 20
 
 
 class Flights(unittest.TestCase):
-    def start(self, mode, **guard):
+    def start(self, mode, drain_timeout="2s", **guard):
         self.redis = self.enterContext(RedisServer(maxmemory="128mb"))
-        self.spillway = self.enterContext(Spillway(self.redis, guard={"mode": mode, **guard}))
+        self.spillway = self.enterContext(Spillway(self.redis, guard={"mode": mode, **guard},
+                                                   drain_timeout=drain_timeout))
         self.spillway.wait_state("plenty")
         self.redis.command("SETRANGE", "big", MB - 1, "x")
         self.wire = self.enterContext(Wire(self.spillway.endpoint))
@@ -98,6 +100,15 @@ class Flights(unittest.TestCase):
         self.start("protect")
         self.wire.send(encode("BLPOP", "none", 0) + encode("GET", "big") * 20)
         until("it blocked", lambda: self.redis.info("clients")["blocked_clients"] == "1")
+        self.wire.socket.close()
+        until("its connection gone", lambda: self.redis.info("clients")["blocked_clients"] == "0")
+
+    def test_a_client_that_leaves_while_its_command_blocks_and_spillway_stops(self):
+        self.start("protect", drain_timeout="1h")
+        self.wire.send(encode("BLPOP", "none", 0) + encode("GET", "big") * 20)
+        until("it blocked", lambda: self.redis.info("clients")["blocked_clients"] == "1")
+        self.spillway.child.send_signal(signal.SIGTERM)
+        until("it stops", lambda: self.spillway.get("/readyz")[0] == 503)
         self.wire.socket.close()
         until("its connection gone", lambda: self.redis.info("clients")["blocked_clients"] == "0")
 

@@ -252,6 +252,7 @@ TEST(StringBytesReached, IsNothingWhereTheServerAllowsNoSuchString) {
     EXPECT_EQ(Sent("BITFIELD a SET u8 4294967295 1").reached(), (512U << 20U) + 1)
         << "this it allows";
     EXPECT_EQ(Sent("BITFIELD a SET u8 4294967296 1").reached(), 0U);
+    EXPECT_EQ(Sent("BITFIELD a SET u8 #2305843009213693953 1").reached(), 2U) << "2^64 and 8 bits";
     EXPECT_EQ(Sent("BITFIELD a SET u8 0 1 GET u8 4294967296").reached(), 0U);
 }
 
