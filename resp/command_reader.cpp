@@ -2,7 +2,6 @@
 // gathering its values.
 #include "resp/command_reader.hpp"
 
-#include "resp/command_arguments.hpp"
 #include "resp/inline_words.hpp"
 #include "resp/number.hpp"
 
@@ -313,9 +312,7 @@ void CommandReader::read_body_header(char c) {
         body_header_size_ = 0;
         --body_arguments_left_;
         bulk_left_ = length + 2;
-        if (length <= string_bytes_max) {  // else the server refuses it
-            late_bytes_ += length;
-        }
+        late_bytes_ += std::min(length, summed_length_max);
         return;
     }
     body_header_[body_header_size_++] = c;

@@ -179,7 +179,9 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
     if (keeping_ && !reader_.in_body()) {
         keep_to_ = std::min(keep_to_, progress.at);
     }
-    if (const std::uint64_t late = reader_.take_late_bytes(); late > 0) {
+    // More than any argument may have: the server refuses it.
+    const std::uint64_t late = reader_.take_late_bytes();
+    if (late > 0 && late <= resp::string_bytes_max) {
         const auto bytes_late = static_cast<std::int64_t>(late + late / 4);
         shared_.context.guard.charge(bytes_late);
         if (!shared_.ledger.charge_last(bytes_late)) {

@@ -23,7 +23,7 @@ struct Watch {
 class Poller {
   public:
     Poller();
-    Poller(const Poller&) = delete;  // the kernel holds the address of its Waker
+    Poller(const Poller&) = delete;  // the kernel holds the address of its waker
     Poller& operator=(const Poller&) = delete;
 
     // Reports readable, writable and closed, each once per change, until the socket closes. False
@@ -32,24 +32,22 @@ class Poller {
     // Reports again and again that connections wait, until it is removed.
     [[nodiscard]] bool add_listening(int fd, Watch& watch) noexcept;
     void remove(int fd) noexcept;
-    // Waits until something changed or somebody called wake(), for `timeout_ms` at most; -1 = for
-    // ever. Calls who is concerned.
-    void run_batch(int timeout_ms);
+    // Waits until something changes or somebody calls wake(), for `timeout_ms` at most; -1 = for
+    // ever. True when it was woken: what it was woken for came before what the sockets tell.
+    [[nodiscard]] bool wait(int timeout_ms) noexcept;
+    // Calls those of whose sockets that wait told.
+    void run_batch();
     // From any thread: ends the wait, this one or the next.
     void wake() noexcept;
-    [[nodiscard]] bool take_woken() noexcept;
 
   private:
     static constexpr int batch_max = 256;
 
-    struct Waker : Watch {
-        bool called = false;
-    };
-
     Fd epoll_;
     Fd eventfd_;  // written to; edge-triggered, so never read
-    Waker waker_;
+    Watch waker_;
     std::array<epoll_event, batch_max> events_{};
+    int count_ = 0;  // of events_ that are not dealt with
 };
 
 }  // namespace spillway::net

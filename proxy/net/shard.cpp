@@ -62,12 +62,13 @@ void Shard::start() {
 
 void Shard::run() {
     run_posts();  // what was told it before it started: where the backend is
+    end_batch();
     while (!finished_.load(std::memory_order_relaxed)) {
-        poller_.run_batch(wait_ms());
-        end_batch();
-        if (poller_.take_woken()) {
+        if (poller_.wait(wait_ms())) {
             run_posts();
         }
+        poller_.run_batch();
+        end_batch();
         if (!turns_.empty()) {
             run_turns();
         }
@@ -164,7 +165,6 @@ void Shard::adopt(ListenerShare& listener, Fd client, const Endpoint& peer) {
     post([this, &listener, client = std::move(client), peer]() mutable {
         touch_clock();
         start_session(listener, std::move(client), peer);
-        end_batch();
     });
 }
 
@@ -367,7 +367,6 @@ void Shard::publish(BackendSnapshot snapshot) {
         if (!held_.empty()) {
             resume_held();
         }
-        end_batch();
     });
 }
 
@@ -397,7 +396,6 @@ void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
         context_.retries.on = settings_->retry_oom;
         touch_clock();
         resume_held();
-        end_batch();
     });
 }
 
@@ -442,7 +440,6 @@ void Shard::drain() {
         for (const auto& driver : sessions_) {
             driver->drain();
         }
-        end_batch();
     });
 }
 
