@@ -86,9 +86,11 @@ class Failover(unittest.TestCase):
         self.assertEqual(spillway.config_path.read_text(), before.replace(str(first.port), str(second.port)))
         self.assertEqual(os.listdir(spillway.directory).count("spillway.toml"), 1)
         self.assertEqual([name for name in os.listdir(spillway.directory) if name.startswith("spillway.toml.")], [])
-        with Wire(spillway.endpoint) as wire:
-            self.assertEqual(wire.command("GET", "k"), b"before")
-            self.assertEqual(wire.command("SET", "k", "after"), "OK")
+        def ask(*command):
+            with Wire(spillway.endpoint) as wire:
+                return wire.command(*command)
+        until("clients at the new primary", lambda: ask("GET", "k") == b"before")
+        self.assertEqual(ask("SET", "k", "after"), "OK")
         second.connect()  # Sentinel has closed all connections to it
         self.assertEqual(second.command("GET", "k"), b"after")
 
