@@ -96,7 +96,7 @@ class Writers:
 
 class Handover(RestartTest):
     def test_ten_under_load_lose_nothing(self):
-        self.start(drain_timeout="10s")
+        self.start(drain_timeout="60s")
         stays = self.enterContext(Wire(self.spillway.endpoint))
         self.assertEqual(stays.command("SET", "stays", 0), "OK")
         with Writers(self.spillway.endpoint) as writers:
