@@ -124,7 +124,7 @@ void BitfieldScan::feed(std::string_view argument) noexcept {
                 parse_offset(argument.substr(in_fields ? 1 : 0));
             // As the server multiplies: what overflows may come out small.
             const std::uint64_t at = offset.value_or(0) * (in_fields ? bits_ : 1);
-            if (!offset || at > bits_max || at / 8 >= string_bytes_max) {  // where it begins counts
+            if (!offset || at / 8 >= string_bytes_max) {  // where it begins counts
                 expect_ = Expect::refused;
             } else if (writing_) {
                 writes_ = true;

@@ -17,7 +17,7 @@
 namespace spillway::resp {
 
 // The server's bound on an argument and on a string (proto-max-bulk-len), unless its operator set
-// another: what is longer it refuses when it is announced, and frees nothing and grows nothing.
+// another: what would be longer it refuses, an argument as soon as it is announced.
 inline constexpr std::uint64_t string_bytes_max = std::uint64_t{512} << 20U;
 
 // Where a command's keys stand: at most two runs of argument indexes, all below argc.

@@ -179,7 +179,8 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
     if (keeping_ && !reader_.in_body()) {
         keep_to_ = std::min(keep_to_, progress.at);
     }
-    // More than any argument may have: the server refuses it.
+    // Among the lengths of one read there is at most one of more than the read itself; one that is
+    // longer than any argument may be is refused by the server.
     const std::uint64_t late = reader_.take_late_bytes();
     if (late > 0 && late <= resp::string_bytes_max) {
         const auto bytes_late = static_cast<std::int64_t>(late + late / 4);

@@ -120,8 +120,7 @@ void SessionDriver::watch_waiting() {
     if (draining_ || phase_ != Phase::relaying) {
         return;  // who drains is looked after in any case
     }
-    const bool ends = client_.half_closed && session_.awaits_replies() && !client_lags();
-    deadline_ = shard_.context().now + (ends ? end_patience : lag_patience);
+    deadline_ = shard_.context().now;  // not 0: it is looked after at each tick
     shard_.list_timed(*this);
 }
 

@@ -1,5 +1,4 @@
-// One worker thread: its sockets, its read buffer, its sessions, and its share of
-// the credit.
+// One worker thread: its sockets, its read buffer, its sessions, and its share of the credit.
 #include "proxy/net/shard.hpp"
 
 #include "proxy/net/clock.hpp"

@@ -1,5 +1,4 @@
-// One worker thread: its sockets, its read buffer, its sessions, and its share of
-// the credit.
+// One worker thread: its sockets, its read buffer, its sessions, and its share of the credit.
 #pragma once
 
 #include "conf/config.hpp"
@@ -12,7 +11,6 @@
 #include "proxy/net/target.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -163,7 +161,7 @@ class Shard {
         policy::Nanos paused_until = 0;  // 0 = it accepts
     };
 
-    // From another thread: it is run between two batches.
+    // From another thread: it is run before the sockets of the batch that it wakes up.
     template <typename Call>
     void post(Call&& call) {
         boost::asio::post(posts_, std::forward<Call>(call));

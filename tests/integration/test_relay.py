@@ -1,5 +1,8 @@
 # Bytes in bulk, ends of every kind, and peers that misbehave: what a relay must survive in bounded memory.
+import contextlib
 import hashlib
+import resource
+import select
 import unittest
 
 from harness import MEMORY_FACTOR, SANITIZED, RedisServer, Spillway, free_port, more_files, until
@@ -8,6 +11,10 @@ from wire import Wire, encode
 MB = 1 << 20
 # Of a value that streams through; a sanitizer keeps what was freed.
 FLOWING_MB = 32 if SANITIZED else 4
+
+
+def readable(wire, seconds):
+    return bool(select.select([wire.socket], [], [], seconds)[0])
 
 
 class RelayTest(unittest.TestCase):
@@ -102,6 +109,25 @@ class Volume(RelayTest):
         kept.pop().socket.close()
         until("room for another", lambda: self.wire().command("PING") == "PONG")
         self.assertEqual(kept[0].command("PING"), "PONG")
+
+    def test_no_descriptors_left(self):
+        self.start()
+        files = self.spillway.open_files()
+        resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE, (files + 20, files + 20))
+        with contextlib.ExitStack() as stack:
+            wires = [stack.enter_context(Wire(self.spillway.endpoint)) for _ in range(30)]
+            # The admin endpoint has no descriptor to answer with either, so the last ones are looked at from here.
+            for wire in wires[:4]:
+                self.assertEqual(wire.command("PING"), "PONG")
+            until("none left", lambda: self.spillway.open_files() == files + 20)
+            before = self.spillway.cpu_seconds()
+            self.assertFalse(readable(wires[-1], 1))
+            self.assertLess(self.spillway.cpu_seconds() - before, 0.2, "of one second")
+            for wire in wires[:-1]:
+                wire.socket.close()
+            self.assertEqual(wires[-1].command("PING"), "PONG", "it waited for its turn")
+        self.assertGreater(self.spillway.metric("spillway_client_connections_refused_total", reason="descriptors"), 0)
+        self.assertEqual(self.wire().command("PING"), "PONG")
 
 
 class Ends(RelayTest):

@@ -438,6 +438,22 @@ TEST_P(SessionDialogue, LetsSmallRepliesFlyTogether) {
     EXPECT_EQ(dialogue.sent(), flight(200 - 16 - 32 - 64));
 }
 
+// Behind another argument a length is known too late for a verdict.
+TEST(Session, ChargesALateLengthUnlessTheServerRefusesIt) {
+    const auto charged = [](const std::string& length) {
+        Dialogue dialogue;
+        dialogue.client("*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$20000\r\n");
+        dialogue.context().guard.flush();
+        const std::int64_t before = dialogue.cells().spent;
+        dialogue.client(std::string(20'000, 'x') + "\r\n$1\r\nb\r\n$" + length + "\r\n");
+        dialogue.context().guard.flush();
+        return dialogue.cells().spent - before;
+    };
+    EXPECT_GT(charged("500000000"), 500'000'000);
+    EXPECT_LT(charged("536870913"), 1000);
+    EXPECT_LT(charged("9223372036854775807"), 1000);
+}
+
 TEST(Session, ObserveHoldsNoFlightBack) {
     Dialogue dialogue(policy::Mode::observe);
     dialogue.starve();
