@@ -108,6 +108,7 @@ struct Log {
 struct Admin {
     Address address = {.host = "127.0.0.1", .port = 9380, .unix_path = {}};
     Secret token;
+    Tls tls;  // without a certificate it speaks plain HTTP
 
     friend bool operator==(const Admin&, const Admin&) = default;
 };

@@ -348,6 +348,32 @@ constexpr std::array key_table = {
     Key{.section = "admin", .name = "token",
         .field = [](Config& c, std::size_t) -> Field { return &c.admin.token; },
         .help = "Bearer token that changing requests need; required off loopback."},
+    Key{.section = "admin", .name = "tls.cert",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.cert; },
+        .reload = Reload::new_connections,
+        .help =
+            "Certificate (PEM) with its chain: with it this endpoint speaks https alone. Changes "
+            "from other hosts need it."},
+    Key{.section = "admin", .name = "tls.key",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.key; },
+        .reload = Reload::new_connections,
+        .help = "Its private key (PEM, not encrypted); empty = in the certificate's file."},
+    Key{.section = "admin", .name = "tls.client_ca",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.ca; },
+        .reload = Reload::new_connections,
+        .help = "Authorities (PEM): set it to let in only who has a certificate of theirs."},
+    Key{.section = "admin", .name = "tls.min_version",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.min_version; },
+        .reload = Reload::new_connections,
+        .help = "The oldest TLS that may be spoken here."},
+    Key{.section = "admin", .name = "tls.ciphers",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.ciphers; },
+        .reload = Reload::new_connections,
+        .help = "Ciphers of TLS 1.2 as OpenSSL lists them; empty = its own choice."},
+    Key{.section = "admin", .name = "tls.ciphersuites",
+        .field = [](Config& c, std::size_t) -> Field { return &c.admin.tls.ciphersuites; },
+        .reload = Reload::new_connections,
+        .help = "Cipher suites of TLS 1.3 likewise."},
 };
 // clang-format on
 

@@ -156,21 +156,33 @@ void check_rules(const std::vector<Rule>& rules, std::vector<Conflict>& conflict
 }
 
 // TLS that is described and not used would be taken for TLS that is used.
+void check_served_tls(
+    const Tls& tls, const std::string& path, const char* otherwise, std::vector<Conflict>& conflicts
+) {
+    if (tls.cert.path.empty() && !(tls == Tls{})) {
+        conflicts.push_back(
+            {{path + ".key",
+              path + ".client_ca",
+              path + ".min_version",
+              path + ".ciphers",
+              path + ".ciphersuites"},
+             path + ".cert is missing: without it " + otherwise}
+        );
+    }
+}
+
 void check_tls(const Config& config, std::vector<Conflict>& conflicts) {
     for (std::size_t i = 0; i < config.listeners.size(); ++i) {
-        const Tls& tls = config.listeners[i].tls;
-        const std::string path = indexed("listener", i, "tls");
-        if (tls.cert.path.empty() && !(tls == Tls{})) {
-            conflicts.push_back(
-                {{path + ".key",
-                  path + ".client_ca",
-                  path + ".min_version",
-                  path + ".ciphers",
-                  path + ".ciphersuites"},
-                 path + ".cert is missing: without it the listener would speak plain Redis"}
-            );
-        }
+        check_served_tls(
+            config.listeners[i].tls,
+            indexed("listener", i, "tls"),
+            "the listener would speak plain Redis",
+            conflicts
+        );
     }
+    check_served_tls(
+        config.admin.tls, "admin.tls", "the admin address would speak plain HTTP", conflicts
+    );
     const Tls& tls = config.backend.tls;
     if (config.backend.url.scheme != BackendUrl::Scheme::rediss && !(tls == Tls{})) {
         conflicts.push_back(

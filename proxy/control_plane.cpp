@@ -77,6 +77,7 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
     admin::ServerOptions options;
     options.address = loaded_.config.admin.address;
     options.token = loaded_.config.admin.token;
+    options.tls = tls_.admin;
     admin_ = std::make_unique<admin::Server>(context_, options, admin_sources());
     if (auto problem = admin_->start(inherited_admin_socket(inherited))) {
         return problem;

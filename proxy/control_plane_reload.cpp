@@ -107,6 +107,7 @@ void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {
         desk_.set_keys(key_display_);
     }
     admin_->set_token(config.admin.token);
+    admin_->set_tls(tls_.admin);
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
         listeners_[i]->clients_max.store(
             config.listeners.at(i).max_clients, std::memory_order_relaxed

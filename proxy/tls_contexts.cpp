@@ -35,9 +35,9 @@ class Opener {
     std::vector<std::string> warnings_;
 
   private:
-    // Whom a listener trusts has a name of its own there.
+    // Whom those trust that clients come to has a name of its own.
     static const conf::Key& key_of(std::string_view section, std::string_view field) {
-        const bool of_clients = section == "listener" && field == "ca";
+        const bool of_clients = section != "backend" && field == "ca";
         return *conf::find_key(
             section, "tls." + std::string(of_clients ? "client_ca" : std::string(field))
         );
@@ -66,6 +66,9 @@ std::variant<TlsContexts, conf::Problems> open_tls(const conf::Loaded& loaded) {
             "backend",
             0
         );
+    }
+    if (!config.admin.tls.cert.path.empty()) {
+        contexts.admin = opener.take(net::TlsContext::for_listener(config.admin.tls), "admin", 0);
     }
     if (!opener.problems_.empty()) {
         return std::move(opener.problems_);

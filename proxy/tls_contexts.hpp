@@ -14,6 +14,7 @@ namespace spillway {
 struct TlsContexts {
     std::vector<std::shared_ptr<const net::TlsContext>> listeners;  // null = plain
     std::shared_ptr<const net::TlsContext> backend;                 // likewise
+    std::shared_ptr<const net::TlsContext> admin;                   // likewise
     std::vector<std::string> warnings;  // "listener[0].tls.cert: cert.pem: expired on …"
 };
 

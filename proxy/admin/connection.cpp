@@ -1,12 +1,10 @@
 // The turns of an admin connection, and its deadlines.
 #include "proxy/admin/connection.hpp"
 
-#include <tuple>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
+#include <sys/socket.h>
 
 namespace spillway::admin {
 namespace {
@@ -18,21 +16,34 @@ using boost::system::error_code;
 // connection before the peer has read that word (RFC 9112, 9.6).
 constexpr std::size_t linger_bytes_max = std::size_t{256} * 1024;
 
+// What a TLS client's first byte is (RFC 8446, 5.1): no method of HTTP begins with it.
+constexpr char tls_handshake_record = 22;
+
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
 
-Connection::Connection(Socket socket, const ServerOptions& options, Answer answer)
+Connection::Connection(
+    Socket socket,
+    const ServerOptions& options,
+    Answer answer,
+    std::shared_ptr<const net::TlsContext> tls
+)
     : socket_(std::move(socket)),
+      tls_context_(std::move(tls)),
       timer_(socket_.get_executor()),
       options_(options),
       answer_(std::move(answer)) {
     error_code ignored;  // a unix socket has no such option
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    socket_.native_non_blocking(true, ignored);
 }
 
 Task Connection::serve() {
     bool open = true;
+    if (tls_context_) {
+        open = co_await secure();
+    }
     while (open) {
         const Gathered gathered = co_await gather();
         disarm();
@@ -49,10 +60,56 @@ Task Connection::serve() {
 }
 
 Task Connection::refuse() {
-    output_ = serialise(error_response(503, "too many admin connections"), false);
-    const bool written = co_await write();
-    if (written) {
+    bool open = true;
+    if (tls_context_) {
+        open = co_await secure();
+    }
+    if (open) {
+        output_ = serialise(error_response(503, "too many admin connections"), false);
+        open = co_await write();
+    }
+    if (open) {
         co_await close_in_good_order();
+    }
+}
+
+// False when there is nobody to serve; one who speaks plain HTTP is told so.
+TaskOf<bool> Connection::secure() {
+    arm(options_.request_timeout);
+    const auto [error] = co_await socket_.async_wait(Socket::wait_read, as_values);
+    char first = 0;
+    const bool anything = !error && ::recv(socket_.native_handle(), &first, 1, MSG_PEEK) == 1;
+    if (anything && first != tls_handshake_record) {
+        output_ = serialise(
+            error_response(400, "this address speaks TLS: ask with https:// in place of http://"),
+            false
+        );
+        (void)co_await write();
+        co_return false;
+    }
+    bool secured = false;
+    if (anything) {
+        tls_ = net::TlsSession::begin(*tls_context_);
+        secured = tls_ != nullptr;
+    }
+    if (secured) {
+        secured = co_await shake_hands();
+    }
+    disarm();
+    co_return secured && !expired_;
+}
+
+TaskOf<bool> Connection::shake_hands() {
+    for (;;) {
+        const net::IoResult result = tls_->handshake(socket_.native_handle());
+        if (result.status != net::IoStatus::blocked) {
+            co_return result.status == net::IoStatus::done;
+        }
+        const auto way = tls_->unsent() ? Socket::wait_write : Socket::wait_read;
+        const auto [error] = co_await socket_.async_wait(way, as_values);
+        if (error) {
+            co_return false;
+        }
     }
 }
 
@@ -67,7 +124,8 @@ bool Connection::respond_to(Gathered gathered) {
         output_ = serialise(error_response(error.status, error.reason), false);
         return false;
     }
-    const Request request = parser_.take_request();
+    Request request = parser_.take_request();
+    request.in_the_clear = in_the_clear();
     const bool keep_alive = request.keep_alive && !stopping_;
     output_ = serialise(answer_(request), keep_alive);
     return keep_alive;
@@ -98,20 +156,19 @@ TaskOf<Connection::Gathered> Connection::gather() {
             arm(options_.request_timeout);
         }
         if (parser_.take_continue_wanted()) {
-            const auto [error, size] =
-                co_await asio::async_write(socket_, asio::buffer(go_on), as_values);
-            if (error) {
+            output_ = go_on;
+            const bool sent = co_await send();
+            if (!sent) {
                 co_return Gathered::gone;
             }
         }
         if (stopping_ && phase_ == Phase::between_requests) {
             co_return Gathered::gone;
         }
-        const auto [error, size] =
-            co_await socket_.async_read_some(asio::buffer(buffer_), as_values);
+        const std::size_t size = co_await read();
         // The deadline may pass while what was read waits for its turn: then it has passed all the
         // same.
-        if (error || expired_) {
+        if (size == 0 || expired_) {
             const bool too_slow = expired_ && phase_ == Phase::in_request;
             co_return too_slow ? Gathered::too_slow : Gathered::gone;
         }
@@ -119,30 +176,86 @@ TaskOf<Connection::Gathered> Connection::gather() {
     }
 }
 
+// Some bytes into buffer_; none at the end, on an error, and when the deadline is over.
+TaskOf<std::size_t> Connection::read() {
+    for (;;) {
+        const int fd = socket_.native_handle();
+        const net::IoResult got = tls_ ? tls_->read(fd, buffer_) : net::read_some(fd, buffer_);
+        if (got.status != net::IoStatus::blocked) {
+            co_return got.status == net::IoStatus::done ? got.bytes : 0;
+        }
+        const auto [error] = co_await socket_.async_wait(Socket::wait_read, as_values);
+        if (error) {
+            co_return 0;
+        }
+    }
+}
+
 TaskOf<bool> Connection::write() {
     arm(options_.response_timeout);
-    const auto [error, size] =
-        co_await asio::async_write(socket_, asio::buffer(output_), as_values);
+    const bool sent = co_await send();
     disarm();
+    co_return sent;
+}
+
+// The output, all of it.
+TaskOf<bool> Connection::send() {
+    const int fd = socket_.native_handle();
+    std::string_view left = output_;
+    net::IoStatus status = net::IoStatus::done;
+    while (!left.empty() || (tls_ && tls_->unsent())) {
+        if (left.empty()) {
+            status = tls_->flush(fd);
+        } else {
+            const net::IoResult sent =
+                tls_ ? tls_->write(fd, {&left, 1}) : net::write_some(fd, {&left, 1});
+            status = sent.status;
+            left.remove_prefix(sent.bytes);
+        }
+        if (status == net::IoStatus::failed) {
+            co_return false;
+        }
+        if (status == net::IoStatus::blocked || (tls_ && tls_->unsent())) {
+            const auto [error] = co_await socket_.async_wait(Socket::wait_write, as_values);
+            if (error) {
+                co_return false;
+            }
+        }
+    }
     output_ = {};
-    co_return !error;
+    co_return true;
 }
 
 Task Connection::close_in_good_order() {
-    error_code ignored;
-    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+    if (tls_) {
+        tls_->finish(socket_.native_handle());
+    } else {
+        net::finish_writing(socket_.native_handle());
+    }
     phase_ = Phase::last_word;
     arm(options_.linger_timeout);
-    std::size_t read = 0;
-    while (read < linger_bytes_max && !stopping_ && !expired_) {
-        const auto [error, size] =
-            co_await socket_.async_read_some(asio::buffer(buffer_), as_values);
-        if (error) {
+    std::size_t read_so_far = 0;
+    while (read_so_far < linger_bytes_max && !stopping_ && !expired_) {
+        const std::size_t size = co_await read();
+        if (size == 0) {
             break;
         }
-        read += size;
+        read_so_far += size;
     }
     disarm();
+}
+
+// Whoever is on the way between the peer and this host reads what is said.
+bool Connection::in_the_clear() const {
+    error_code error;
+    const Protocol::endpoint peer = socket_.remote_endpoint(error);
+    if (tls_ || error || peer.protocol().family() == AF_UNIX) {
+        return false;
+    }
+    asio::ip::tcp::endpoint address;
+    address.resize(peer.size());
+    *address.data() = *peer.data();
+    return !address.address().is_loopback();
 }
 
 void Connection::arm(std::chrono::milliseconds timeout) {

@@ -76,6 +76,13 @@ std::optional<Response> refusal_of_change(const Request& request, std::string_vi
     if (!own_origin) {
         return error_response(403, "a page of another origin may not change anything here");
     }
+    if (request.in_the_clear) {
+        return error_response(
+            403,
+            "changes from another host need TLS, or their token is there for all to read: set "
+            "admin.tls.cert and ask with https://, or ask on the proxy's own host"
+        );
+    }
     if (token.empty()) {
         if (!is_own_name(request.host)) {
             return error_response(

@@ -19,6 +19,7 @@ struct Request {
     std::string if_none_match;
     std::string body;
     bool keep_alive = false;
+    bool in_the_clear = false;  // it crossed a network without TLS: set by who received it
 };
 
 struct ParserLimits {

@@ -35,6 +35,7 @@ struct Server::State : std::enable_shared_from_this<State> {
         : io(context),
           options(std::move(server_options)),
           token(options.token),
+          tls(options.tls),
           sources(std::move(server_sources)),
           pause(context.get_executor()),
           address(options.address) {}
@@ -50,7 +51,8 @@ struct Server::State : std::enable_shared_from_this<State> {
 
     asio::io_context& io;
     const ServerOptions options;
-    conf::Secret token;  // as it is by now
+    conf::Secret token;  // as it is by now, and so is the next
+    std::shared_ptr<const net::TlsContext> tls;
     Sources sources;
     std::optional<Acceptor> acceptor;
     Timer pause;
@@ -116,10 +118,12 @@ void Server::State::accept(Socket socket) {
     if (full && refused >= options.connections_max) {
         return;  // a flood gets no more than a close
     }
-    const auto connection =
-        std::make_shared<Connection>(std::move(socket), options, [this](const Request& request) {
-            return answer(request, sources, token.reveal());
-        });
+    const auto connection = std::make_shared<Connection>(
+        std::move(socket),
+        options,
+        [this](const Request& request) { return answer(request, sources, token.reveal()); },
+        tls
+    );
     open.insert(connection.get());
     refused += full ? 1 : 0;
     asio::co_spawn(io, serve(shared_from_this(), connection, full), rethrow);
@@ -164,6 +168,10 @@ std::size_t Server::connections() const noexcept {
 
 void Server::set_token(conf::Secret token) {
     state_->token = std::move(token);
+}
+
+void Server::set_tls(std::shared_ptr<const net::TlsContext> tls) {
+    state_->tls = std::move(tls);
 }
 
 void Server::stop(bool keep_path) {

@@ -6,6 +6,7 @@
 #include "conf/secret.hpp"
 #include "proxy/admin/sources.hpp"
 #include "proxy/net/socket.hpp"
+#include "proxy/net/tls_context.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -22,7 +23,8 @@ namespace spillway::admin {
 
 struct ServerOptions {
     conf::Address address = {.host = "127.0.0.1", .port = 9380, .unix_path = {}};
-    conf::Secret token;  // needed off loopback
+    conf::Secret token;                          // needed off loopback
+    std::shared_ptr<const net::TlsContext> tls;  // null = plain HTTP
 
     std::size_t connections_max = 64;                    // further ones get 503 and a close
     std::chrono::milliseconds idle_timeout{10'000};      // from one request to the next
@@ -55,6 +57,8 @@ class Server {
 
     // From the next request on.
     void set_token(conf::Secret token);
+    // From the next connection on.
+    void set_tls(std::shared_ptr<const net::TlsContext> tls);
 
     // Accepts no more and closes idle connections; answers under way end within their deadlines.
     // The sources are called no more once this returns, but for requests already being read. The

@@ -1,6 +1,7 @@
 // Makes OpenSSL's contexts from PEM texts, and says in plain words what is wrong with one.
 #include "proxy/net/tls_context.hpp"
 
+#include <mutex>
 #include <new>
 #include <optional>
 #include <utility>
@@ -173,6 +174,60 @@ Trouble use_ciphers(SSL_CTX* context, const conf::Tls& settings) {
     return std::nullopt;
 }
 
+// The newest session that a backend gave us: with it the next handshake needs no certificate, whose
+// signature is most of what a handshake costs the server. Never carried over to another context,
+// which may trust others.
+class LastSession {
+  public:
+    ~LastSession() { SSL_SESSION_free(session_); }
+
+    // It and the callbacks of OpenSSL live as long as the context: connections may outlast ours.
+    static void keep_in(SSL_CTX* context) {
+        if (SSL_CTX_set_ex_data(context, index(), new LastSession) != 1) {
+            throw std::bad_alloc();
+        }
+        (void)SSL_CTX_set_session_cache_mode(
+            context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
+        );
+        SSL_CTX_sess_set_new_cb(context, keep);
+    }
+
+    static void resume(SSL* ssl) {
+        LastSession& last = of(SSL_get_SSL_CTX(ssl));
+        const std::lock_guard lock(last.mutex_);
+        if (last.session_ == nullptr || SSL_SESSION_is_resumable(last.session_) != 1) {
+            return;
+        }
+        SSL_SESSION* const session = SSL_SESSION_dup(last.session_);
+        (void)SSL_set_session(ssl, session);
+        SSL_SESSION_free(session);
+    }
+
+  private:
+    static void
+    destroy(void* /*context*/, void* last, CRYPTO_EX_DATA* /*all*/, int /*index*/, long, void*) {
+        delete static_cast<LastSession*>(last);
+    }
+    static int index() {
+        static const int value = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, destroy);
+        return value;
+    }
+    static LastSession& of(const SSL_CTX* context) {
+        return *static_cast<LastSession*>(SSL_CTX_get_ex_data(context, index()));
+    }
+    // A copy, as resume() gives each connection one: those that fail, or end without a farewell,
+    // spoil theirs. 0 = the original is not ours.
+    static int keep(SSL* ssl, SSL_SESSION* session) {
+        LastSession& last = of(SSL_get_SSL_CTX(ssl));
+        const std::lock_guard lock(last.mutex_);
+        SSL_SESSION_free(std::exchange(last.session_, SSL_SESSION_dup(session)));
+        return 0;
+    }
+
+    std::mutex mutex_;
+    SSL_SESSION* session_ = nullptr;
+};
+
 bool is_ip(const std::string& host) {
     in6_addr address{};
     return ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
@@ -216,10 +271,14 @@ TlsContext::TlsContext(bool accepts)
     );
     // An idle connection holds no buffers.
     (void)SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-    // Sessions are resumed by ticket: nothing is kept here for clients that may never come back.
+    (void)SSL_CTX_set_dh_auto(context_, 1);
+    if (!accepts) {
+        LastSession::keep_in(context_);
+        return;
+    }
+    // Clients resume theirs by ticket: nothing is kept here for those that may never come back.
     (void)SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(context_, 1);
-    (void)SSL_CTX_set_dh_auto(context_, 1);
 }
 
 TlsContext::~TlsContext() {
@@ -273,6 +332,7 @@ SSL* TlsContext::connection() const noexcept {
         return ssl;
     }
     SSL_set_connect_state(ssl);
+    LastSession::resume(ssl);
     bool named = false;
     if (is_ip(server_name_)) {  // which has no name to send
         named = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name_.c_str()) == 1;

@@ -322,6 +322,10 @@ IoStatus TlsSession::flush(int fd) {
     return IoStatus::done;
 }
 
+bool TlsSession::resumed() const noexcept {
+    return SSL_session_reused(ssl_) == 1;
+}
+
 void TlsSession::finish(int fd) {
     if (!finishing_ && established_ && end_ != End::failed) {
         ERR_clear_error();

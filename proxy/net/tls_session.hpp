@@ -35,6 +35,8 @@ class TlsSession {
     // closed = the peer went away without a word.
     [[nodiscard]] IoResult handshake(int fd);
     [[nodiscard]] bool established() const noexcept { return established_; }
+    // The handshake took up an earlier session, and so needed no certificate.
+    [[nodiscard]] bool resumed() const noexcept;
 
     // `closed` also when the peer ended without saying so by TLS: see truncated().
     [[nodiscard]] IoResult read(int fd, std::span<char> into);

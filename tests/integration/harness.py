@@ -272,6 +272,7 @@ class Spillway(Process):
         self.binary = binary or spillway_command()
         self.env = dict(os.environ, **(env or {}))
         self.ready, self.flags = ready, list(flags)
+        self.admin_host, self.admin_tls = "127.0.0.1", None  # an ssl.SSLContext where the admin address speaks TLS
         self.config_path = self.directory / "spillway.toml"
         listener = {"address": f"127.0.0.1:{self.port}", **sections.pop("listener", {})}
         if listener["address"].startswith("unix:"):
@@ -295,7 +296,11 @@ class Spillway(Process):
 
     def request(self, method, path, body=None, headers=None):
         """(status, body, headers) of one admin request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=DEADLINE_S)
+        if self.admin_tls:
+            connection = http.client.HTTPSConnection("localhost", self.admin_port, timeout=DEADLINE_S,
+                                                     context=self.admin_tls)
+        else:
+            connection = http.client.HTTPConnection(self.admin_host, self.admin_port, timeout=DEADLINE_S)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

@@ -291,6 +291,15 @@ TEST_F(Change, IsRefusedToAPageOfAnotherOrigin) {
     }
 }
 
+TEST_F(Change, IsRefusedWhereItsTokenWasThereForAllToRead) {
+    Request request = post("/api/v1/reload");
+    request.authorization = "Bearer secret";
+    request.in_the_clear = true;
+    EXPECT_EQ(ask(request, "secret"), 403);
+    request.in_the_clear = false;
+    EXPECT_EQ(ask(request, "secret"), 200);
+}
+
 TEST_F(Change, WithoutATokenIsRefusedUnderAForeignName) {
     Request request = post("/api/v1/reload");
     for (const char* host : {"evil.example", "evil.example:9380", "127.0.0.1.evil.example", "x"}) {

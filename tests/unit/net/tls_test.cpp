@@ -138,6 +138,49 @@ TEST_F(TlsTest, AsksClientsForACertificate) {
     EXPECT_EQ(outcome_of(server, client, "redis.test").server_problem, "");
 }
 
+// Another connection between the same two contexts: whether it took up the session of the last.
+bool resumes(const TlsContext& server, const TlsContext& client) {
+    Pair pair;
+    EXPECT_TRUE(pair.server.secure(server));
+    EXPECT_TRUE(pair.client.secure(client));
+    const Outcome outcome = shake_hands(pair);
+    EXPECT_EQ(outcome.client_problem, "");
+    EXPECT_EQ(outcome.server_problem, "");
+    std::array<char, 1024> area{};
+    EXPECT_EQ(pair.client.read(area).status, IoStatus::blocked);  // what it is resumed by
+    EXPECT_EQ(pair.client.tls()->resumed(), pair.server.tls()->resumed());
+    return pair.client.tls()->resumed();
+}
+
+TEST_F(TlsTest, ABackendsSessionIsResumedWithinOneConfiguration) {
+    conf::Tls settings = server_settings();
+    settings.ca = Certificates::get().file("ca.pem");
+    conf::Tls own = client_settings();
+    own.cert = Certificates::get().file("client.pem");
+    own.key = Certificates::get().file("client.key");
+    const auto server = context_of(TlsContext::for_listener(settings));
+    const auto client = context_of(TlsContext::for_backend(own, "redis.test"));
+    EXPECT_FALSE(resumes(*server, *client));
+    EXPECT_TRUE(resumes(*server, *client));
+    EXPECT_TRUE(resumes(*server, *client));
+    // A server that knows nothing of it, as after its restart, costs a whole handshake, no more.
+    const auto restarted = context_of(TlsContext::for_listener(settings));
+    EXPECT_FALSE(resumes(*restarted, *client));
+    EXPECT_TRUE(resumes(*restarted, *client));
+    // Who trusts others by now asks for the certificate.
+    const auto reloaded = context_of(TlsContext::for_backend(own, "redis.test"));
+    EXPECT_FALSE(resumes(*restarted, *reloaded));
+}
+
+TEST_F(TlsTest, AConnectionMayOutliveItsContext) {
+    auto client = context_of(TlsContext::for_backend(client_settings(), "redis.test"));
+    EXPECT_TRUE(pair.server.secure(*context_of(TlsContext::for_listener(server_settings()))));
+    EXPECT_TRUE(pair.client.secure(*client));
+    client.reset();  // by a reload, while the handshake is under way
+    EXPECT_EQ(shake_hands(pair).client_problem, "");
+    EXPECT_EQ(pair.client.read(area).status, IoStatus::blocked);
+}
+
 TEST_F(TlsTest, SpeaksNoOlderVersionThanItMay) {
     conf::Tls server = server_settings();
     conf::Tls client = client_settings();
