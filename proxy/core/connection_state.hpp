@@ -34,6 +34,7 @@ class ConnectionState {
     [[nodiscard]] bool replies_off() const noexcept { return reply_off_; }
     // The command now seen gets no reply.
     [[nodiscard]] bool reply_suppressed() const noexcept { return reply_off_ || skip_replies_ > 0; }
+    [[nodiscard]] bool skips_a_reply() const noexcept { return skip_replies_ > 0; }
     // The command now seen must reach the server, or a modifier would bind to the one after it.
     [[nodiscard]] bool bound_by_modifier() const noexcept { return one_shot_ || skip_replies_ > 0; }
 

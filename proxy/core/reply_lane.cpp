@@ -245,7 +245,7 @@ const std::string* ReplyLane::end_reply() {
         case Expect::replication:
             end_command(run);
             if (reader_.is_error()) {
-                shared_.uncertain = false;
+                shared_.uncertain = shared_.uncertain_until_answered;
             } else {
                 become_pipe(metrics::OpaqueReason::monitor);
             }

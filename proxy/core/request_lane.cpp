@@ -116,13 +116,7 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             case resp::HeadResult::need_more:
                 return Stop::need_more;
             case resp::HeadResult::blank:
-                if (is_line_of_blanks(rest.substr(0, reader_.consumed()))) {
-                    become_pipe(metrics::OpaqueReason::unreadable_request);
-                    continue;
-                }
-                // No command, but the server's one-shot modifiers are used up by it.
-                progress.at += reader_.consumed();
-                shared_.state.next(false);
+                take_blank(rest.substr(0, reader_.consumed()), progress);
                 continue;
             case resp::HeadResult::malformed:
                 become_pipe(metrics::OpaqueReason::unreadable_request);
@@ -137,7 +131,7 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
             reader_.rewind();
             return Stop::output_full;
         }
-        if (!shared_.uncertain && !shared_.flight_lifted &&
+        if (!shared_.is_uncertain() && !shared_.flight_lifted &&
             !shared_.context.flight.takes(
                 shared_.ledger.under_way(), shared_.recent_reply_bytes, shared_.flight_window
             )) {
@@ -166,6 +160,19 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
     }
     waiting_.since = 0;
     return Stop::all_taken;
+}
+
+// No command: the server says nothing to it.
+void RequestLane::take_blank(std::string_view bytes, Progress& progress) {
+    if (is_line_of_blanks(bytes)) {
+        return become_pipe(metrics::OpaqueReason::unreadable_request);
+    }
+    // By Redis 7 and Valkey a CLIENT REPLY SKIP is used up by it, by Redis 8 it is not.
+    if (shared_.state.skips_a_reply()) {
+        return become_pipe(metrics::OpaqueReason::unknown_replies);
+    }
+    progress.at += bytes.size();
+    shared_.state.next(false);  // other one-shot modifiers are used up
 }
 
 RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progress) {

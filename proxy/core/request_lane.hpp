@@ -67,6 +67,7 @@ class RequestLane {
     };
 
     [[nodiscard]] Stop take_commands(Progress& progress);
+    void take_blank(std::string_view bytes, Progress& progress);
     [[nodiscard]] Stop take_body(std::string_view bytes, Progress& progress);
     void begin_keeping(Progress& progress);
     void keep_for_retry(const Progress& progress);
@@ -106,6 +107,7 @@ class RequestLane {
     [[gnu::noinline]] void release_unusual(
         const resp::CommandInfo& command, const policy::Cost& cost
     );
+    [[nodiscard]] bool may_fail_unanswered(const resp::CommandInfo& command) const;
     [[nodiscard]] bool expect_unusual(
         const resp::CommandInfo& command, bool in_multi, LedgerRun& run
     );

@@ -56,7 +56,7 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         value_write = weigh_value(command, cost);
     }
     CommandVerdict counted = CommandVerdict::pass;
-    if (!is_gated(command) || shared_.uncertain) {
+    if (!is_gated(command) || shared_.is_uncertain()) {
         context.guard.charge(cost.charge);
         cost.lasting = 0;
     } else if (!context.guard.quick(cost)) {
@@ -117,7 +117,7 @@ RequestLane::StringWrite RequestLane::look_up_string(const resp::CommandInfo& co
     const std::string_view key = reader_.argument(1);
     StringWrite write;
     write.bytes_added = reached;
-    if (reached == 0 || key.data() == nullptr || shared_.uncertain || !shared_.state.plain() ||
+    if (reached == 0 || key.data() == nullptr || shared_.is_uncertain() || !shared_.state.plain() ||
         !shared_.state.db_is_certain()) {
         return write;
     }
@@ -136,8 +136,8 @@ RequestLane::ValueWrite RequestLane::weigh_value(
 ) const {
     const std::string_view key = reader_.argument(1);
     if (command.name() != "SET" || reader_.arguments_announced() != 3 || cost.large ||
-        key.data() == nullptr || key.size() != reader_.argument_length(1) || shared_.uncertain ||
-        !shared_.state.plain() || !shared_.state.db_is_certain()) {
+        key.data() == nullptr || key.size() != reader_.argument_length(1) ||
+        shared_.is_uncertain() || !shared_.state.plain() || !shared_.state.db_is_certain()) {
         return {};
     }
     ValueWrite write{
@@ -224,7 +224,7 @@ void RequestLane::note_verdict(policy::Outcome outcome, const policy::Rule* rule
 // several keys, which a service may hand to several servers, some of which have room.
 bool RequestLane::may_be_retried(const resp::CommandInfo& command) const {
     const ShardContext& context = shared_.context;
-    if (!command.known || !command.write || !is_gated(command) || shared_.uncertain ||
+    if (!command.known || !command.write || !is_gated(command) || shared_.is_uncertain() ||
         command.effect != resp::Effect::none || command.replies != resp::Replies::one ||
         !shared_.state.plain() || shared_.maybe_subscribed() || shared_.unasked_frames ||
         reader_.argument_bytes() > Retry::command_bytes_max ||

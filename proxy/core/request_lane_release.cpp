@@ -54,10 +54,27 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
     state.next(command.effect == resp::Effect::one_shot);
 }
 
+// Since Redis 7.2, and in Valkey before 9, an authentication that fails gets no answer while
+// replies to earlier commands still wait to be sent (addAuthErrReply in acl.c; seen with Redis
+// 8.0.6 and Valkey 8.0.1).
+bool RequestLane::may_fail_unanswered(const resp::CommandInfo& command) const {
+    return command.effect == resp::Effect::auth ||
+           (command.effect == resp::Effect::hello && reader_.argument_count() > 2);
+}
+
 // Commands with another number of replies than one. False when none may be counted on.
 bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi, LedgerRun& run) {
     switch (command.replies) {
         case resp::Replies::one:
+            if (!may_fail_unanswered(command)) {
+                return true;
+            }
+            if (in_multi) {
+                break;
+            }
+            if (!shared_.ledger.empty()) {
+                shared_.uncertain = shared_.uncertain_until_answered = true;
+            }
             return true;
         case resp::Replies::client_reply:
             // A RESP2 subscriber is refused it, with an error, whatever it asks for.

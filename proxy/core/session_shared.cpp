@@ -17,6 +17,14 @@ void SessionShared::become_opaque(metrics::OpaqueReason reason, std::string_view
     }
 }
 
+// Cold: not one connection in a thousand.
+bool SessionShared::still_uncertain() noexcept {
+    if (uncertain_until_answered && !opaque && ledger.empty()) {
+        uncertain = uncertain_until_answered = false;
+    }
+    return uncertain;
+}
+
 bool SessionShared::forget_replies() {
     bool owed = false;
     while (!ledger.empty()) {

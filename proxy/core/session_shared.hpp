@@ -30,6 +30,7 @@ struct SessionShared {
         0;  // the largest of late, on average of a read; 0 = none seen
     bool uncertain =
         false;  // a command is under way after which nothing may be paired: no local replies
+    bool uncertain_until_answered = false;  // no longer than replies are under way
     bool opaque = false;         // one of the lanes only passes bytes, or will from some point on
     bool replies_piped = false;  // replies are paired no more: nothing may be expected of them
     // Whether the server will take the next command as a subscriber's; and whether RESP3, where a
@@ -40,6 +41,7 @@ struct SessionShared {
     [[nodiscard]] bool maybe_subscribed() const noexcept {
         return subscribed || subscribes_under_way > 0;
     }
+    [[nodiscard]] bool is_uncertain() noexcept { return uncertain && still_uncertain(); }
     bool unasked_frames = false;  // a SUBSCRIBE went out whose confirmations were not counted on
 
     [[nodiscard]] SessionFacts facts() const {
@@ -57,6 +59,9 @@ struct SessionShared {
     // Nothing will come of what is under way: it counts as answered. True when a reply of our own
     // was still owed to the client.
     bool forget_replies();
+
+  private:
+    [[nodiscard]] bool still_uncertain() noexcept;
 };
 
 }  // namespace spillway::core

@@ -2,26 +2,30 @@
 import re
 import unittest
 
-from harness import ROOT, RedisServer, Spillway, until
+from harness import REDIS, ROOT, OnValkey, RedisServer, Spillway, until
 from wire import ErrorReply, Wire
 
 
 class LeastRights(unittest.TestCase):
+    binary = REDIS
+
     def rights(self):
-        """The two lists of rights in the page: for memory figures, and what sampling adds."""
+        """The lists of rights in the page: for memory figures, and what sampling adds, on newer servers even more."""
         page = (ROOT / "docs/security.md").read_text()
-        figures, sampling = re.findall(r"^    ACL SETUSER spillway (.+)$", page, re.M)
-        return figures.replace(">PASSWORD", ">secret").split(), sampling.split()
+        figures, sampling, newer = re.findall(r"^    ACL SETUSER spillway (.+)$", page, re.M)
+        return figures.replace(">PASSWORD", ">secret").split(), sampling.split(), newer.split()
 
     def served(self, sample):
         """Runs the monitor with these rights through an incident; gives what the server had to deny it."""
-        figures, sampling = self.rights()
-        with RedisServer(maxmemory="8mb") as redis:
+        figures, sampling, newer = self.rights()
+        with RedisServer(binary=self.binary, maxmemory="8mb") as redis:
             password = redis.directory / "password"
             password.write_text("secret\n")
             redis.command("ACL", "SETUSER", "spillway", *figures)
             if sample:
                 redis.command("ACL", "SETUSER", "spillway", *sampling)
+                if redis.command("COMMAND", "INFO", "client|no-touch")[0]:
+                    redis.command("ACL", "SETUSER", "spillway", *newer)
             with Spillway(redis, monitor={"user": "spillway", "password_file": str(password), "interval": "20ms"},
                           diagnosis={"sample": sample}) as spillway, Wire(spillway.endpoint) as wire:
                 until("a sample", lambda: spillway.guard_state() == "plenty")
@@ -38,6 +42,10 @@ class LeastRights(unittest.TestCase):
 
     def test_with_sampling(self):
         self.assertEqual(self.served(sample=True), [])
+
+
+class LeastRightsOnValkey(OnValkey, LeastRights):
+    pass
 
 
 if __name__ == "__main__":

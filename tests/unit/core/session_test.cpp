@@ -95,11 +95,24 @@ TEST_P(SessionDialogue, LetsTheServerConsumeReplySkip) {
     EXPECT_TRUE(dialogue.session().idle());
 }
 
-TEST_P(SessionDialogue, ABlankLineUsesUpReplySkip) {
-    dialogue.client(command("CLIENT REPLY SKIP") + "*0\r\n" + command("PING"));
-    EXPECT_FALSE(dialogue.session().idle()) << "PING is answered";
-    EXPECT_EQ(dialogue.backend("+PONG\r\n"), "+PONG\r\n");
-    EXPECT_TRUE(dialogue.session().idle());
+TEST_P(SessionDialogue, DoesNotGuessWhetherABlankLineUsesUpReplySkip) {
+    dialogue.close_the_gate();
+    const std::string mixed =
+        command("CLIENT REPLY SKIP") + "*0\r\n" + command("PING") + command("SET a 1");
+    EXPECT_EQ(dialogue.client(mixed), mixed);
+    EXPECT_TRUE(dialogue.session().shared().opaque);
+    EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n");
+}
+
+TEST_P(SessionDialogue, AFailedAuthenticationBehindOthersMayGoUnanswered) {
+    dialogue.close_the_gate();
+    const std::string mixed = command("PING") + command("AUTH a b") + command("SET a 1");
+    EXPECT_EQ(dialogue.client(mixed), mixed) << "its refusal would have no place";
+    EXPECT_EQ(dialogue.backend("+PONG\r\n+OK\r\n"), "+PONG\r\n+OK\r\n");
+    EXPECT_EQ(dialogue.client(command("SET b 1")), command("SET b 1"));
+    EXPECT_EQ(dialogue.backend("+OK\r\n+OK\r\n"), "+OK\r\n+OK\r\n");
+    EXPECT_EQ(dialogue.client(command("SET c 1")), "") << "all is answered";
+    EXPECT_FALSE(dialogue.session().shared().opaque);
 }
 
 TEST_P(SessionDialogue, DoesNotGuessWhatFollowsALineOfBlanks) {
