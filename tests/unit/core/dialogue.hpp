@@ -54,6 +54,7 @@ class Dialogue {
         }
         return std::exchange(sent_, before);
     }
+    [[nodiscard]] const std::string& name() const { return session_->shared().state.name(); }
     [[nodiscard]] const std::string& user() const { return session_->shared().state.user(); }
     [[nodiscard]] int db() const { return session_->shared().state.db(); }
     // When the guard was last told to forget its samples; negative = never.

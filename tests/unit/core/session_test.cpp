@@ -356,7 +356,7 @@ TEST(Session, NobodyIsAUserWhoseAuthWasNotSeenGranted) {
 }
 
 TEST(Session, WhatATransactionChangesIsTakenOverWhenItHasRun) {
-    const std::string queued = command("MULTI") + command("AUTH admin right") +
+    const std::string queued = command("MULTI") + command("CLIENT SETNAME web") +
                                command("SELECT 3") + command("CONFIG SET maxmemory 1gb");
     const std::string granted = "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n";
     const struct {
@@ -365,7 +365,7 @@ TEST(Session, WhatATransactionChangesIsTakenOverWhenItHasRun) {
         bool runs;
     } ends[] = {
         {"EXEC", "*3\r\n+OK\r\n+OK\r\n+OK\r\n", true},
-        {"EXEC", "*3\r\n-WRONGPASS no\r\n+OK\r\n+OK\r\n", false},
+        {"EXEC", "*3\r\n-ERR no\r\n+OK\r\n+OK\r\n", false},
         {"EXEC", "*3\r\n+OK\r\n+OK\r\n-ERR no\r\n", false},
         {"EXEC", "*-1\r\n", false},
         {"EXEC", "_\r\n", false},
@@ -377,16 +377,16 @@ TEST(Session, WhatATransactionChangesIsTakenOverWhenItHasRun) {
         Dialogue dialogue;
         dialogue.client(queued + command(end.last) + command("GET k"));
         dialogue.backend(granted);
-        EXPECT_EQ(dialogue.user(), "default") << "+QUEUED grants nothing yet";
+        EXPECT_EQ(dialogue.name(), "") << "+QUEUED changes nothing yet";
         EXPECT_LT(dialogue.outdated_at(), 0);
         dialogue.backend(std::string(end.reply) + "$-1\r\n");
-        EXPECT_EQ(dialogue.user(), end.runs ? "admin" : "default") << end.last << end.reply;
+        EXPECT_EQ(dialogue.name(), end.runs ? "web" : "") << end.last << end.reply;
         EXPECT_EQ(dialogue.db(), end.runs ? 3 : 0) << end.last << end.reply;
         EXPECT_EQ(dialogue.outdated_at() > 0, end.runs) << end.last << end.reply;
     }
     Dialogue unanswered;
     unanswered.client(command("CLIENT REPLY OFF") + queued + command("EXEC"));
-    EXPECT_EQ(unanswered.user(), "default") << "nobody has seen it granted";
+    EXPECT_EQ(unanswered.name(), "web");
     EXPECT_EQ(unanswered.db(), 3);
     EXPECT_GT(unanswered.outdated_at(), 0);
 }
