@@ -54,6 +54,11 @@ constexpr std::size_t groups_max = 1024;  // a program that names each connectio
     return field(line, "flags").find('S') != std::string_view::npos;
 }
 
+// Those that look at the server for Spillway.
+[[nodiscard]] bool is_own(const HeavyClient& client) noexcept {
+    return client.name == "spillway-monitor" || client.name == "spillway-doctor";
+}
+
 // "feeder-*" of "feeder-17": by their names, or the host where they have none.
 [[nodiscard]] std::string group_of(const HeavyClient& client) {
     if (client.name.empty()) {
@@ -86,7 +91,7 @@ std::vector<HeavyClient> heavy_clients(
         const auto line = client_list.substr(0, end);
         client_list.remove_prefix(std::min(end + 1, client_list.size()));
         HeavyClient client = client_of(line);
-        if (client.id == 0 || is_replica(line)) {
+        if (client.id == 0 || is_replica(line) || is_own(client)) {
             continue;
         }
         if (const auto real = real_addresses.find(client.address); real != real_addresses.end()) {

@@ -89,7 +89,7 @@ constexpr double rather_full = .9;
 [[nodiscard]] bool evictable_runs_out(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
     const auto expires = static_cast<double>(s.expires);
-    return expires < .05 * static_cast<double>(s.keys) ||
+    return (f.drained_in && *f.drained_in < 120) || expires < .05 * static_cast<double>(s.keys) ||
            expires < .25 * static_cast<double>(f.in.facts.expires_high);
 }
 
@@ -126,20 +126,23 @@ constexpr double rather_full = .9;
     if (!f.limited || s.used_memory < 0 || !s.primary) {  // replicas ignore the limit
         return Health::healthy;
     }
+    // Not data that has settled, but what comes and goes.
     const bool others_hold_it = f.share(f.clients + f.replication + f.scripts + f.non_data) > .5;
+    const bool filled_by_others = f.fullness() > rather_full && others_hold_it;
     switch (s.family) {
         case EvictionFamily::all_keys:
             if (s.keys == 0 && is_at_limit(f)) {
                 return Health::oom;
             }
-            return s.eviction_exceeded_ms >= 1000 || (f.fullness() > rather_full && others_hold_it)
+            return s.eviction_exceeded_ms >= 1000 || filled_by_others || f.in.guard_refuses
                        ? Health::at_risk
                        : Health::healthy;
         case EvictionFamily::volatile_keys:
             if (s.expires == 0 && is_at_limit(f)) {
                 return Health::oom;
             }
-            return (evictable_runs_out(f) && is_pressed(f)) || s.eviction_exceeded_ms >= 1000
+            return (evictable_runs_out(f) && is_pressed(f)) || s.eviction_exceeded_ms >= 1000 ||
+                           f.in.guard_refuses
                        ? Health::at_risk
                        : Health::healthy;
         case EvictionFamily::noeviction:
@@ -150,7 +153,8 @@ constexpr double rather_full = .9;
         case EvictionFamily::unknown:
             break;
     }
-    return is_pressed(f) ? Health::at_risk : Health::healthy;
+    return is_pressed(f) || filled_by_others || f.in.guard_refuses ? Health::at_risk
+                                                                   : Health::healthy;
 }
 
 // What makes the verdict less sure: figures from before the event, or none at all.
@@ -176,7 +180,8 @@ void bound(std::vector<std::string>& sentences) {
 // adding.
 void tell(const Figures& f, const Scores& scores, std::size_t best, Diagnosis& out) {
     Story story;
-    if (f.event() != nullptr && f.event()->origin == OomOrigin::guard) {
+    const bool by_guard = f.event() != nullptr && f.event()->origin == OomOrigin::guard;
+    if (by_guard && f.event()->guard_cause != rules[best].cause) {
         words::refusal(f, story);
     }
     rules[best].tell(f, story);

@@ -59,6 +59,7 @@ struct Evidence {
     std::span<const SiblingNode> siblings{};  // of a cluster, as far as they answered
     int own_slots = 0;
     std::optional<std::int64_t> ooms_before{};  // errorstat_OOM when the watch began
+    bool guard_refuses = false;                 // in the incident that is open
 };
 
 enum class Health : std::uint8_t { healthy, at_risk, oom };

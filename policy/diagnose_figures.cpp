@@ -71,6 +71,22 @@ void split_memory(Figures& f) noexcept {
     }
 }
 
+// INFO counts subscriptions and client tracking as dataset. At least this much each, as measured on
+// 7.0: their names, and the entries of the server's and the clients' tables.
+constexpr double bytes_per_channel = 150;
+constexpr double bytes_per_tracked_key = 80;
+
+void take_subscriptions_from_data(Figures& f) noexcept {
+    const double held = bytes_per_channel * bytes(f.sample().pubsub_channels) +
+                        bytes_per_tracked_key * bytes(f.sample().tracked_keys);
+    const double taken = std::min(held, f.data);
+    if (taken > .02 * std::max(f.ceiling, f.counted)) {
+        f.data -= taken;
+        f.non_data += taken;
+        f.keyless = true;
+    }
+}
+
 // The last sample before the event. Redis takes a large argument's memory when it reads its header,
 // so that samples may show it before the reply comes: there, the lowest of some seconds in which no
 // key was added by others.
@@ -97,7 +113,8 @@ void weigh_write(Figures& f) noexcept {
     const auto largest = static_cast<double>(std::min(event->largest_argument_bytes, event->bytes));
     f.write_bytes = static_cast<double>(event->bytes);
     const bool large = event->largest_argument_bytes >= large_argument;
-    f.write_need = large ? large_argument_need * largest + (f.write_bytes - largest)
+    // Of several large arguments only the last is held twice when memory is checked.
+    f.write_need = large ? large_argument_need * largest + small_need * (f.write_bytes - largest)
                          : small_need * f.write_bytes + 100;
 
     f.room_before = f.room;
@@ -185,6 +202,29 @@ void tell_pace(Figures& f) noexcept {
     }
 }
 
+// Memory stands at its limit while keys with a TTL are evicted for others that have none: their
+// number falls, and with the last of them writes are refused. Some evictions are every day's work
+// of a cache; one that loses a hundredth of its keys a second is not.
+void look_at_draining(Figures& f) noexcept {
+    const MemorySample& sample = f.sample();
+    if (sample.family != EvictionFamily::volatile_keys || f.fullness() < .97) {
+        return;
+    }
+    for (const HistoryPoint& point : f.in.history) {
+        const Nanos age = sample.answered_at - point.at;
+        if (age < second / 2 || age > 10 * second) {
+            continue;
+        }
+        const double gone = static_cast<double>(point.expires - sample.expires);
+        const bool evicted = point.evicted_keys >= 0 && sample.evicted_keys > point.evicted_keys;
+        if (evicted && gone >= std::max(16., .01 * static_cast<double>(point.expires))) {
+            f.drain_per_s = gone * static_cast<double>(second) / static_cast<double>(age);
+            f.drained_in = static_cast<double>(sample.expires) / f.drain_per_s;
+        }
+        break;  // the oldest of them
+    }
+}
+
 // A node without a limit of its own is measured by ours.
 void compare_siblings(Figures& f) noexcept {
     if (!f.limited || f.in.siblings.empty()) {
@@ -234,6 +274,7 @@ Figures figures_of(const Evidence& evidence) noexcept {
                     : bytes(state.counted);
     f.room = f.limited ? f.ceiling - f.counted : 0;
     split_memory(f);
+    take_subscriptions_from_data(f);
 
     if (const OomEvent* event = evidence.event) {
         f.reply = event->origin == OomOrigin::backend;
@@ -242,6 +283,7 @@ Figures figures_of(const Evidence& evidence) noexcept {
     weigh_write(f);
     look_back(f);
     tell_pace(f);
+    look_at_draining(f);
     compare_siblings(f);
     if (evidence.sample != nullptr && !evidence.sample->biggest.empty() &&
         still_holds(*evidence.sample, state.sample)) {
@@ -303,8 +345,7 @@ bool is_queue_like(std::string_view command, std::string_view pattern) noexcept 
         "LSET"};
     constexpr std::array<std::string_view, 10> names = {
         "queue", "job", "task", "stream", "bull", "celery", "sidekiq", "resque", "kombu", "outbox"};
-    if (is_script_command(command) ||
-        std::find(commands.begin(), commands.end(), command) != commands.end()) {
+    if (std::find(commands.begin(), commands.end(), command) != commands.end()) {
         return true;
     }
     return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
@@ -328,6 +369,17 @@ bool holds_queues(const Evidence& evidence) noexcept {
     return std::any_of(evidence.growth.begin(), evidence.growth.end(), [](const GrowthRow& row) {
         return is_queue_like(row.command, row.pattern);
     });
+}
+
+// Job queues are built of scripts, but not all scripts are queues: the keys tell.
+bool scripts_may_hold_queues(const Evidence& evidence) noexcept {
+    const bool keys_known =
+        evidence.sample != nullptr && (evidence.sample->sampled >= 20 || evidence.sample->complete);
+    const auto writes = [](const GrowthRow& row) { return is_script_command(row.command); };
+    const bool by_script =
+        (evidence.event != nullptr && is_script_command(evidence.event->command)) ||
+        std::any_of(evidence.growth.begin(), evidence.growth.end(), writes);
+    return by_script && !keys_known;
 }
 
 }  // namespace spillway::policy

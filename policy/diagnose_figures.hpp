@@ -47,6 +47,8 @@ struct Figures {
     double rise_seconds = 1;  // how long ago that was, at least 1
     double pace = 0;  // at which lasting memory has grown, and still does: 0 once that is over
     std::optional<double> seconds_left{};  // at this pace
+    double drain_per_s = 0;                // at which keys with a TTL go, under volatile-*
+    std::optional<double> drained_in{};    // seconds until the last of them is gone
     double peaked_over =
         0;              // the peak passed the ceiling by this between two samples around the event
     double jumped = 0;  // dataset grew by this in two seconds though no key was added
@@ -99,9 +101,11 @@ struct ServerVersion {
 // EVAL, FCALL and their kin.
 [[nodiscard]] bool is_script_command(std::string_view command) noexcept;
 
-// Data that must not be evicted: lists, streams and sorted sets that commands of queues write,
-// scripts (job queues are built of them), and keys that are named like queues.
+// Data that must not be evicted: lists, streams and sorted sets that commands of queues write, and
+// keys that are named like queues.
 [[nodiscard]] bool is_queue_like(std::string_view command, std::string_view pattern) noexcept;
 [[nodiscard]] bool holds_queues(const Evidence& evidence) noexcept;
+// Scripts write, and nothing is known of what they write.
+[[nodiscard]] bool scripts_may_hold_queues(const Evidence& evidence) noexcept;
 
 }  // namespace spillway::policy

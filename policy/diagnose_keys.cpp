@@ -1,5 +1,4 @@
-// The sentences of the diagnosis that rest on a sample of the keys and on a look at the clients:
-// the culprits by name.
+// The sentences of the diagnosis that rest on a sample of the keys: the culprits by name.
 #include "policy/diagnose_phrases.hpp"
 #include "policy/diagnose_words.hpp"
 #include "policy/wording.hpp"
@@ -58,6 +57,66 @@ constexpr std::size_t name_bytes_max = 64;
     return std::to_string(std::max<std::int64_t>(length / 2, 1));
 }
 
+// The command that makes the key grow, as far as anybody saw one; else empty.
+[[nodiscard]] std::string_view grown_by(const Figures& f, const SampledKey& key) {
+    PatternBuffer buffer;
+    const std::string_view pattern = key_pattern(key.key, buffer);
+    for (const GrowthRow& row : f.in.growth) {
+        if (row.pattern == pattern) {
+            return row.command;
+        }
+    }
+    const OomEvent* event = f.event();
+    return event != nullptr && event->key == key.key ? std::string_view(event->command)
+                                                     : std::string_view();
+}
+
+// Its newest half: what was pushed last stands at the side that is pushed to. Nothing is named that
+// is not known, since whoever follows the advice loses the rest.
+void advise_list(const Figures& f, const SampledKey& key, const std::string& name, Story& story) {
+    std::string text = "find out why nobody consumes " + name + ", and bound it";
+    const std::string_view command = grown_by(f, key);
+    const bool left = command.starts_with("LPUSH");
+    const bool right = command.starts_with("RPUSH");
+    if (key.length > 1 && (left || right)) {
+        const std::int64_t kept = key.length / 2;
+        text += ": LTRIM " + name +
+                (left ? " 0 " + std::to_string(kept - 1) : " -" + std::to_string(kept) + " -1") +
+                " after each push, if the older half may go";
+    } else {
+        text += ", if its oldest elements may go: after LPUSH by LTRIM " + name +
+                " 0 N, after RPUSH by LTRIM " + name + " -N -1";
+    }
+    story.advice.push_back(std::move(text));
+}
+
+void advise_stream(const SampledKey& key, const std::string& name, Story& story) {
+    if (key.length > 1) {
+        story.advice.push_back(
+            "bound the stream: XTRIM " + name + " MAXLEN ~ " + half(key.length) +
+            " frees about half; add with XADD ... MAXLEN ~ from then on"
+        );
+    } else {
+        story.advice.push_back(
+            "bound the stream " + name +
+            " to what its readers need: XADD ... MAXLEN ~ N, and XTRIM for what is there"
+        );
+    }
+}
+
+void advise_zset(const SampledKey& key, const std::string& name, Story& story) {
+    if (key.length > 1) {
+        story.advice.push_back(
+            "bound it when you add to it: ZREMRANGEBYRANK " + name + " 0 -" +
+            std::to_string(key.length / 2 + 1) + " keeps the upper half, in portions"
+        );
+    } else {
+        story.advice.push_back(
+            "bound " + name + " when you add to it: ZREMRANGEBYRANK or ZREMRANGEBYSCORE"
+        );
+    }
+}
+
 }  // namespace
 
 void big_key(const Figures& f, Story& story) {
@@ -90,23 +149,13 @@ void big_key(const Figures& f, Story& story) {
             );
             break;
         case KeyType::zset:
-            story.advice.push_back(
-                "bound it when you add to it: ZREMRANGEBYRANK " + name + " 0 -" +
-                std::to_string(std::max<std::int64_t>(key.length / 2, 1) + 1) +
-                " keeps the upper half, in portions"
-            );
+            advise_zset(key, name, story);
             break;
         case KeyType::list:
-            story.advice.push_back(
-                "find out why nobody consumes " + name + ", and bound it: LTRIM " + name + " 0 " +
-                half(key.length) + " after each push, if the rest may go"
-            );
+            advise_list(f, key, name, story);
             break;
         case KeyType::stream:
-            story.advice.push_back(
-                "bound the stream: XTRIM " + name + " MAXLEN ~ " + half(key.length) +
-                " frees about half; add with XADD ... MAXLEN ~ from then on"
-            );
+            advise_stream(key, name, story);
             break;
         case KeyType::string:
         case KeyType::other:
@@ -231,47 +280,6 @@ void tell_holders(const Figures& f, Story& story) {
         );
         story.advice.emplace_back("bound tracking: CONFIG SET tracking-table-max-keys 100000");
     }
-}
-
-void tell_clients(const Figures& f, Story& story) {
-    if (f.in.clients.empty()) {
-        return;
-    }
-    const HeavyClient& client = f.in.clients.front();
-    const bool output = client.output_bytes >= client.query_bytes;
-    const double held = static_cast<double>(
-        client.count > 1 && client.alone() ? client.bytes_of_largest
-                                           : std::max(client.output_bytes, client.query_bytes)
-    );
-    if (f.share(held) < .02) {
-        return;
-    }
-    const std::string name = plain(client.name, 32);
-    const std::string address = plain(client.address, 48);
-    const std::string last = " (last command " + plain(client.command, 32) + ")";
-    if (client.alone()) {
-        story.evidence.push_back(
-            "client " + (name.empty() ? name : name + " ") + "at " + address + " holds " +
-            size(held) + (output ? " of replies that it has not read" : " of queries") + last
-        );
-        story.advice.push_back(
-            "free it now: CLIENT KILL ID " + std::to_string(client.id) + "; then see why " +
-            (output ? "it asks for more than it reads" : "it sends so much at once")
-        );
-        return;
-    }
-    const std::string host = address.substr(0, address.rfind(':'));
-    story.evidence.push_back(
-        count_text(client.count) + " clients " + (name.empty() ? "at " + host : "named " + name) +
-        " together hold " + size(held) +
-        (output ? " of replies that they have not read" : " of queries") + last
-    );
-    story.advice.push_back(
-        "see why these " + count_text(client.count) + " clients " +
-        (output ? "ask for more than they read" : "send so much at once") +
-        "; CLIENT KILL ID frees what one holds, the largest is ID " + std::to_string(client.id) +
-        " with " + size(static_cast<double>(client.bytes_of_largest))
-    );
 }
 
 }  // namespace spillway::policy::words

@@ -106,6 +106,13 @@ void advise_eviction(const Figures& f, Story& story) {
         );
         return;
     }
+    if (scripts_may_hold_queues(f.in)) {
+        story.advice.emplace_back(
+            "turn on allkeys eviction only if all that scripts write here may be lost: job queues "
+            "are built of scripts, and would lose entries"
+        );
+        return;
+    }
     const MemorySample& s = f.sample();
     const double with_ttl =
         s.keys > 0 ? static_cast<double>(s.expires) / static_cast<double>(s.keys) : 0;

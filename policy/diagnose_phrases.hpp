@@ -42,6 +42,8 @@ void tell_fresh(const Figures& f, Story& story);
 void advise_sampled_growth(const Figures& f, Story& story);
 void tell_holders(const Figures& f, Story& story);
 void tell_clients(const Figures& f, Story& story);
+// Bytes of the heaviest client's buffers, or of many clients that are alike; 0 = not known.
+[[nodiscard]] double held_by_one(const Figures& f) noexcept;
 
 void advise_growth(const Figures& f, Story& story);
 

@@ -44,7 +44,7 @@ template <std::size_t Count>
 // What holds `bytes` explains an OOM only if there were room without it: above data that fills the
 // ceiling alone, buffers that come and go explain nothing.
 [[nodiscard]] double by_holder(const Figures& f, double bytes) noexcept {
-    if (!is_worth_sharing(f)) {
+    if (!is_worth_sharing(f) || (f.limited && f.startup >= f.ceiling)) {
         return 0;
     }
     const double score = by_share(f.share(bytes));
@@ -131,6 +131,9 @@ double oversized_write(const Figures& f) noexcept {
     if (!f.limited || f.write_need <= room || f.write_need < std::max(16384., .002 * f.ceiling)) {
         return 0;
     }
+    if (f.write_need > f.ceiling && f.sample().family == EvictionFamily::all_keys) {
+        return .98;  // no room could be made for it
+    }
     // Where ordinary writes still fit, the size of this one is the reason.
     return curve(
         room / f.ceiling, std::array<Step, 4>{{{.0005, 0}, {.002, .6}, {.01, .9}, {.05, .98}}}
@@ -142,7 +145,8 @@ double client_buffers(const Figures& f) noexcept {
     if (f.clients_shared) {
         return 0;
     }
-    double score = by_holder(f, f.clients);
+    // The refused write itself stands in its client's buffer.
+    double score = by_holder(f, std::max(0., f.clients - f.write_need));
     if (server_version(s.server)
             .valkey) {  // since 9 the figure may count values that replies only refer to
         score = std::min(score, .9);
@@ -151,7 +155,8 @@ double client_buffers(const Figures& f) noexcept {
     const double largest =
         static_cast<double>(std::max(s.max_input_buffer_bytes, s.max_output_buffer_bytes));
     const bool own = f.write_bytes * 1.5 > largest;  // the refused write itself
-    if (f.reply && f.limited && score < .5 && !own) {
+    const bool others = f.share(f.replication + f.scripts + f.non_data) >= .25;
+    if (f.reply && f.limited && score < .5 && !own && !others) {
         if (f.share(largest) >= .1 && (f.share(f.jumped) >= .1 || f.peaked_over > 0)) {
             return .8;
         }
@@ -186,6 +191,9 @@ double non_data_overhead(const Figures& f) noexcept {
     if (!f.limited) {
         return 0;
     }
+    if (f.startup >= f.ceiling) {
+        return .97;
+    }
     const double startup =
         f.share(f.startup) > .5 ? f.startup : 0;  // a limit too small for any data
     return std::min(.93, by_holder(f, f.non_data + startup));
@@ -205,7 +213,10 @@ double few_evictable_keys(const Figures& f) noexcept {
     const double left = f.sample().keys > 0 ? static_cast<double>(f.sample().expires) /
                                                   static_cast<double>(f.sample().keys)
                                             : 0;
-    const double gone = curve(left, std::array<Step, 2>{{{.02, 1}, {.3, f.reply ? .5 : 0}}});
+    const bool drains = f.drained_in && *f.drained_in < 120;
+    const double gone = std::max(
+        curve(left, std::array<Step, 2>{{{.02, 1}, {.3, f.reply ? .5 : 0}}}), drains ? .9 : 0
+    );
     return .95 * at_ceiling(f) * data_weight(f) * gone;
 }
 

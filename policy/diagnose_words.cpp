@@ -85,7 +85,7 @@ void replica_promoted(const Figures& f, Story& story) {
 void oversized_write(const Figures& f, Story& story) {
     story.evidence.push_back(
         the_write(f) + " needs about " + size(f.write_need) +
-        " while Redis checks it; there was room for " + size(f.room_before)
+        " while Redis checks it; there was room for " + size(std::max(f.room_before, 0.))
     );
     if (f.write_need > f.ceiling) {
         story.evidence.push_back(
@@ -107,54 +107,6 @@ void oversized_write(const Figures& f, Story& story) {
         "refuse such writes before they reach Redis: [guard] write_max = \"" +
         setting(f.write_bytes / 2) + "\""
     );
-}
-
-void client_buffers(const Figures& f, Story& story) {
-    const MemorySample& s = f.sample();
-    story.evidence.push_back(
-        "buffers of " + count_text(std::max<std::int64_t>(s.connected_clients, 0)) +
-        " clients hold " + size(f.clients) + ", " + of_ceiling(f, f.clients)
-    );
-    tell_clients(f, story);
-    const bool input = s.max_input_buffer_bytes > s.max_output_buffer_bytes;
-    const double largest =
-        static_cast<double>(std::max(s.max_input_buffer_bytes, s.max_output_buffer_bytes));
-    if (f.share(largest) >= .02) {
-        story.evidence.push_back(
-            std::string("the largest recent ") + (input ? "query" : "output") +
-            " buffer of one client was " + size(largest)
-        );
-    }
-    if (f.peaked_over > 0 && f.room > 0) {
-        story.evidence.push_back(
-            "memory rose to " + size(f.ceiling + f.peaked_over) +
-            " between two samples and fell again"
-        );
-    }
-    story.evidence.push_back("data takes only " + size(f.data) + ", " + of_ceiling(f, f.data));
-    if (input) {
-        story.advice.emplace_back(
-            "send fewer large values at once: Redis takes the announced size when it sees the "
-            "header"
-        );
-    } else {
-        story.advice.emplace_back("find who does not read its replies: CLIENT LIST, largest omem");
-        story.advice.emplace_back(
-            "ask for large results in parts (SCAN, LRANGE, GETRANGE) and pipeline fewer of them"
-        );
-    }
-    const ServerVersion version = server_version(s.server);
-    if (version.valkey || (version.redis && version.at_least(7, 0))) {
-        story.advice.emplace_back(
-            "bound all clients together: CONFIG SET maxmemory-clients 20% (it disconnects the "
-            "largest)"
-        );
-    } else if (!input) {
-        story.advice.push_back(
-            "bound each client: CONFIG SET client-output-buffer-limit \"normal " +
-            setting(.1 * f.ceiling) + " 0 0\" (it disconnects those beyond)"
-        );
-    }
 }
 
 void replication_buffers(const Figures& f, Story& story) {
@@ -224,7 +176,15 @@ void lazyfree_pending(const Figures& f, Story& story) {
 
 void non_data_overhead(const Figures& f, Story& story) {
     const bool tiny = f.share(f.startup) > .5;
-    if (tiny) {
+    if (f.ceiling < 65536) {
+        story.evidence.push_back(
+            "maxmemory is " + size(f.ceiling) + ", and an empty server of this version takes " +
+            size(f.startup) + ": was a unit left out?"
+        );
+        story.advice.emplace_back(
+            "say maxmemory with its unit: CONFIG SET maxmemory 100mb, and so in redis.conf"
+        );
+    } else if (tiny) {
         story.evidence.push_back(
             "an empty server of this version takes " + size(f.startup) + ", " +
             of_ceiling(f, f.startup)
@@ -283,6 +243,13 @@ void few_evictable_keys(const Figures& f, Story& story) {
         "policy is " + s.policy + ", and " + count_text(s.expires) + " of " + count_text(s.keys) +
         " keys have a TTL" + (high > s.expires ? ", down from " + count_text(high) : std::string{})
     );
+    if (f.drained_in) {
+        story.evidence.push_back(
+            "keys with a TTL go at about " +
+            count_text(static_cast<std::int64_t>(f.drain_per_s + .5)) +
+            " a second: the last of them is gone in " + duration_text(*f.drained_in)
+        );
+    }
     if (s.evicted_keys > 0) {
         std::string text = count_text(s.evicted_keys) + " keys were evicted to make room";
         if (f.in.facts.last_eviction_at) {
@@ -421,15 +388,6 @@ std::string against_oversized_write(const Figures& f) {
     return worth_saying ? the_write(f) + " is small beside the ceiling" : std::string{};
 }
 
-std::string against_client_buffers(const Figures& f) {
-    if (!f.clients_known) {
-        return {};
-    }
-    return f.clients_shared ? std::string{}
-                            : "not client buffers: they hold " + size(f.clients) + ", " +
-                                  percent_text(f.share(f.clients));
-}
-
 std::string against_replication_buffers(const Figures& f) {
     return "not replication: its counted buffers hold " + size(f.replication);
 }
@@ -475,7 +433,18 @@ void healthy(const Figures& f, Story& story) {
         "), policy " + (f.sample().policy.empty() ? "not shown" : f.sample().policy)
     );
     const bool nearly_full = f.fullness() > .95;
-    if (f.sample().family == EvictionFamily::all_keys && nearly_full) {
+    if (!f.sample().primary) {
+        if (f.room < 0) {
+            story.evidence.push_back(
+                "a replica takes what its primary sends and ignores maxmemory: it is " +
+                size(-f.room) + " above; as a primary it would refuse writes at once"
+            );
+            story.advice.emplace_back(
+                "give the replica the maxmemory of its primary before a failover: CONFIG SET "
+                "maxmemory"
+            );
+        }
+    } else if (f.sample().family == EvictionFamily::all_keys && nearly_full) {
         story.evidence.emplace_back(
             "a full cache is healthy: nearly every key may be evicted to make room"
         );

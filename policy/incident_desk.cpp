@@ -300,6 +300,10 @@ const OomEvent* IncidentDesk::recent_event(Nanos now) const noexcept {
     return lately ? &*open_->explained : nullptr;
 }
 
+bool IncidentDesk::guard_refuses() const noexcept {
+    return open_ && open_->incident.refusals > 0;
+}
+
 void IncidentDesk::forget_server() noexcept {
     sampled_keys_.reset();
     heavy_clients_.clear();

@@ -71,6 +71,9 @@ class IncidentDesk {
     // The backend's reply that an open incident rests on, while such replies come; else null.
     [[nodiscard]] const OomEvent* recent_event(Nanos now) const noexcept;
 
+    // An incident is open in which the guard refused something.
+    [[nodiscard]] bool guard_refuses() const noexcept;
+
     // Samples of keys and clients are of a server that is no longer looked at.
     void forget_server() noexcept;
 

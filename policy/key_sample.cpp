@@ -18,6 +18,9 @@ constexpr double large_share = .01;
 constexpr std::int64_t large_bytes_min = 256 << 10;
 // MEMORY USAGE guesses collections from a few elements, and tables are shared out by rule of thumb.
 constexpr double unexplained_share_min = .15;
+// Buckets, up to twice as many as keys or more while they double; of a TTL its entry besides.
+constexpr double table_bytes_per_key = 32;
+constexpr double table_bytes_per_ttl = 64;
 constexpr std::int64_t idle_long_s = 3600;
 constexpr std::int64_t fresh_s = 1;
 
@@ -261,7 +264,11 @@ KeySummary summarize(
     group(total, all, out);
     rank(all, out);
     weigh_idle(total, all, out);
-    const auto data = static_cast<double>(data_bytes);
+    // The tables that find keys and their times are in no key's MEMORY USAGE.
+    const double tables =
+        table_bytes_per_key * static_cast<double>(out.keys) +
+        table_bytes_per_ttl * out.with_ttl_keys.value * static_cast<double>(out.keys);
+    const double data = static_cast<double>(data_bytes) - tables;
     if (!out.complete && !drawn.empty() && data - out.bytes.high > unexplained_share_min * data) {
         out.unexplained = data - out.bytes.value;
     }

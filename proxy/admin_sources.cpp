@@ -219,6 +219,7 @@ boost::json::value ControlPlane::diagnosis_json() const {
         .sample = desk_.keys_sample(state_.sample, now),
         .clients = desk_.heavy_clients(now),
         .ooms_before = policy::ooms_before(desk_.history().points(), now),
+        .guard_refuses = desk_.guard_refuses(),
     };
     log::DoctorReport report;
     report.target = backend_name_;

@@ -20,6 +20,7 @@ constexpr policy::Nanos first_look_wait = 100 * policy::millisecond;
 // A pipeline of 64 keys costs about a millisecond as we measure it, from sending to the last
 // answer: at 5 ms a second this takes two seconds, and its shares are right to a few percent.
 constexpr std::size_t sampled_max = 500;
+constexpr std::size_t complete_max = 2000;
 constexpr std::size_t candidates_max = 16;
 constexpr std::size_t heavy_clients_max = 5;
 constexpr std::int32_t databases_max = 16;
@@ -97,7 +98,9 @@ bool ControlPlane::clients_are_worth_a_look(policy::Nanos now) const {
 policy::KeyWalkPlan ControlPlane::walk_plan(std::span<const policy::OomEvent> events) const {
     policy::KeyWalkPlan plan;
     policy::rebase(plan, state_.sample);
-    plan.sampled_max = sampled_max;
+    // Where there are few, all of them: then what is in none of them is known, too.
+    const auto keys = static_cast<std::size_t>(std::max<std::int64_t>(state_.sample.keys, 0));
+    plan.sampled_max = keys <= complete_max ? std::max(keys + keys / 4, sampled_max) : sampled_max;
     for (const policy::OomEvent& event : events) {
         if (!event.key.empty() && event.db >= 0 && event.db < databases_max &&
             plan.candidates.size() < candidates_max) {

@@ -116,6 +116,17 @@ class ReplyLedger {
         runs_.back().charged += bytes;
         return true;
     }
+    // The newest command has one more argument of this size, or some that came together: its head
+    // had not announced them.
+    void weigh_last(std::uint64_t bytes) noexcept {
+        if (runs_.empty() || !runs_.back().detailed || details_.empty()) {
+            return;
+        }
+        CommandDetail& detail = details_.back();
+        const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX));
+        detail.bytes += std::min(size, UINT32_MAX - detail.bytes);
+        detail.largest_bytes = std::max(detail.largest_bytes, size);
+    }
     // Where to write the detail of the next command; null when there is no place: its run must then
     // not be detailed.
     [[nodiscard]] CommandDetail* push_detail() {

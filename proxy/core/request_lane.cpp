@@ -195,6 +195,7 @@ RequestLane::Stop RequestLane::take_body(std::string_view bytes, Progress& progr
         if (!shared_.ledger.charge_last(bytes_late)) {
             shared_.context.guard.settle(bytes_late, 0);
         }
+        shared_.ledger.weigh_last(late);
     }
     if (reader_.body_malformed()) {
         become_pipe(metrics::OpaqueReason::unreadable_request);

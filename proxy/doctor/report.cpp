@@ -141,7 +141,15 @@ void write_verdict(const Findings& findings, Page& page) {
     page.line();
     const auto code = colour_of(diagnosis.health);
     if (diagnosis.health == policy::Health::healthy) {
-        page.line("  " + page.paint(" HEALTHY ", code) + " Writes are not in danger of OOM");
+        const bool brimful = sample.family == policy::EvictionFamily::noeviction &&
+                             findings.state.ceiling > 0 && sample.primary &&
+                             static_cast<double>(findings.state.counted) >
+                                 .95 * static_cast<double>(findings.state.ceiling);
+        page.line(
+            "  " + page.paint(" HEALTHY ", code) +
+            (brimful ? " Nearly full, but standing still: nothing is refused now"
+                     : " Writes are not in danger of OOM")
+        );
         return;
     }
     const bool oom = diagnosis.health == policy::Health::oom;

@@ -355,6 +355,28 @@ TEST(Session, NobodyIsAUserWhoseAuthWasNotSeenGranted) {
     EXPECT_EQ(before.user(), "admin");
 }
 
+TEST(Session, AWriteWeighsAllItsArgumentsHoweverLateTheyCome) {
+    const std::string large(100'000, 'x');
+    std::string request = "*41\r\n$4\r\nMSET\r\n";
+    for (int i = 0; i < 20; ++i) {
+        request += "$1\r\na\r\n$" + std::to_string(large.size() + i) + "\r\n" + large +
+                   std::string(i, 'y') + "\r\n";
+    }
+    for (const std::size_t piece : {request.size(), std::size_t{16'000}, std::size_t{150'000}}) {
+        Dialogue dialogue;
+        for (std::size_t at = 0; at < request.size(); at += piece) {
+            dialogue.client(request.substr(at, piece));
+        }
+        dialogue.backend("-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+        const auto events = dialogue.context().ooms.take();
+        ASSERT_EQ(events.size(), 1U);
+        EXPECT_NEAR(static_cast<double>(events[0].bytes), 20 * 100'000, 1000) << piece;
+        // Those whose lengths stand in one read are taken for one.
+        EXPECT_GE(events[0].largest_argument_bytes, 100'019U) << piece;
+        EXPECT_LE(events[0].largest_argument_bytes, 2 * 100'021U) << piece;
+    }
+}
+
 TEST(Session, WhatATransactionChangesIsTakenOverWhenItHasRun) {
     const std::string queued = command("MULTI") + command("CLIENT SETNAME web") +
                                command("SELECT 3") + command("CONFIG SET maxmemory 1gb");

@@ -26,6 +26,16 @@ TEST(ClientList, ClientsThatHoldMuchComeFirst) {
     EXPECT_EQ(heavy_clients("id=1 addr=a\nid=2 addr=b\n", 1).size(), 1U);
 }
 
+TEST(ClientList, SpillwaysOwnAreNotAmongThem) {
+    const std::string list =
+        "id=3 addr=127.0.0.1:1 name=spillway-monitor omem=900 qbuf=0 tot-mem=2000 cmd=info\n"
+        "id=4 addr=127.0.0.1:2 name=spillway-doctor omem=900 qbuf=0 tot-mem=2000 cmd=client|list\n"
+        "id=5 addr=127.0.0.1:3 name=web omem=100 qbuf=0 tot-mem=200 cmd=get\n";
+    const std::vector<HeavyClient> clients = heavy_clients(list, 5, {});
+    ASSERT_EQ(clients.size(), 1U);
+    EXPECT_EQ(clients[0].name, "web");
+}
+
 TEST(ClientList, ConnectionsOfLikeNamesAreOne) {
     std::string list;
     for (int i = 0; i < 30; ++i) {

@@ -176,7 +176,7 @@ TEST(Diagnose, ARefusalOfALargeWriteSaysWhatItNeedsAndNamesItsCauseOnce) {
     const Diagnosis d = scene.diagnosis();
     EXPECT_TRUE(says(
         d.evidence,
-        "this SET of 20 MiB needs about 50 MiB while Redis checks it; there is room for 21 MiB"
+        "this SET of 20 MiB needs about 50 MiB while Redis checks it; there was room for 21 MiB"
     )) << all_of(d);
     EXPECT_EQ(d.cause, Cause::oversized_write);
     EXPECT_FALSE(has(d.also, Cause::oversized_write));
