@@ -79,7 +79,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
         case resp::Effect::one_shot:
             return false;
         case resp::Effect::multi:
-            in_multi_ = true;
+            in_multi_ = in_multi_ || head.argument_count() == 1;
             return false;
         case resp::Effect::quit:
             quitting_ = true;
@@ -104,6 +104,9 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
         case resp::Effect::flush:
             break;
         case resp::Effect::reset:
+            if (head.argument_count() != 1) {
+                return false;
+            }
             end_multi();
             reply_off_ = false;  // a SKIP still swallows its answer
             user_ = "default";   // it never fails, so nobody keeps a user's rights behind it

@@ -26,7 +26,8 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
             shared_.context.guard.forget_keys();
         }
     }
-    if (command.replies == resp::Replies::client_reply) {
+    const bool was_silent = state.reply_suppressed();
+    if (command.replies == resp::Replies::client_reply && reader_.argument_count() == 3) {
         state.on_client_reply(reader_.argument(2));
     }
     if (command.effect == resp::Effect::hello) {
@@ -35,6 +36,11 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
     const bool was_in_multi = state.in_multi();
     LedgerRun run;
     run.has_effect = state.on_effect(command.effect, reader_);
+    if (was_silent && !state.reply_suppressed()) {
+        // CLIENT REPLY ON, or RESET: where the user may not run it, nothing is said, nor
+        // afterwards.
+        shared_.uncertain = shared_.uncertain_until_answered = true;
+    }
     const bool paired = expect_unusual(command, was_in_multi, run);
     if (paired && !state.reply_suppressed()) {
         run.command_class = metrics::class_of(command.growth);

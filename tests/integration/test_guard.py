@@ -340,7 +340,22 @@ class AtTheCeiling(GuardTest):
         self.compare_with_unknown_commands(("MULTI", "EXEC", "DISCARD", "MULTI", "EXEC"))
 
     def test_refusals_among_silenced_replies(self):
-        self.compare_with_unknown_commands(["CLIENT REPLY " + word for word in ("SKIP", "OFF", "ON", "SKIP", "ON")])
+        self.compare_with_unknown_commands(["CLIENT REPLY SKIP"] * 4)
+
+    def test_replies_that_a_denied_command_would_turn_on(self):
+        """What a user may not run, or not with these arguments, is refused without a word while replies are off."""
+        self.at_the_ceiling()
+        self.redis.command("ACL", "SETUSER", "u", "on", ">pw", "+@all", "-client|reply", "~*", "&*")
+
+        def answer(endpoint, words):
+            with Wire(endpoint) as wire:
+                wire.send(b"".join(encode(*row.split()) for row in ["CLIENT REPLY OFF", *words, *["PING"] * 40, "DEL k",
+                                                                    "AUTH default any", "CLIENT REPLY ON", "ECHO end"]))
+                wire.finish()
+                return wire.read_to_end()
+        for words in (["RESET x"], ["CLIENT REPLY ON x"], ["MULTI", "RESET x", "DISCARD"],
+                      ["AUTH u pw", "CLIENT REPLY ON"]):
+            self.assertEqual(answer(self.spillway.endpoint, words), answer(self.redis.endpoint, words), words)
 
     def test_nothing_behind_a_skip(self):
         """What then is silent is the server's to say: Redis 7 and Valkey let PING speak, Redis 8 does not."""
@@ -359,8 +374,9 @@ class AtTheCeiling(GuardTest):
         wire = self.wire()
         wire.send(encode("CLIENT", "REPLY", "SKIP") + encode("SET", "k", 1) + encode("PING")
                   + encode("CLIENT", "REPLY", "OFF") + encode("SET", "k", 1) * 3 + encode("GET", "k")
-                  + encode("CLIENT", "REPLY", "ON") + encode("SET", "k", 1) + encode("ECHO", "last"))
+                  + encode("CLIENT", "REPLY", "ON"))
         self.assertEqual([wire.reply(), wire.reply()], ["PONG", "OK"])
+        wire.send(encode("SET", "k", 1) + encode("ECHO", "last"))
         self.assert_refused(wire.reply())
         self.assertEqual(wire.reply(), b"last")
         self.assertEqual(self.redis.calls("set"), 0)

@@ -80,8 +80,29 @@ TEST_P(SessionDialogue, AnswersNothingWhereRedisAnswersNothing) {
     dialogue.close_the_gate();
     EXPECT_EQ(dialogue.client(command("SET a 1") + command("GET a")), command("GET a"));
     EXPECT_EQ(dialogue.shown(), "");
-    dialogue.client(command("CLIENT REPLY ON") + command("SET a 1"));
-    EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n" + std::string(refusal));
+    dialogue.client(command("CLIENT REPLY ON"));
+    EXPECT_EQ(dialogue.backend("+OK\r\n"), "+OK\r\n");
+    EXPECT_EQ(dialogue.client(command("SET a 1")), "");
+    EXPECT_EQ(dialogue.shown(), refusal);
+}
+
+// Whether replies are on again is only known when there is one.
+TEST_P(SessionDialogue, WhatIsRefusedInSilenceTurnsNoRepliesOn) {
+    std::string pings;
+    for (int i = 0; i < 100; ++i) {
+        pings += command("PING");
+    }
+    const std::string write = command("SET a 1");
+    for (const std::string refused : {"RESET x", "CLIENT REPLY ON x", "CLIENT REPLY OFF x"}) {
+        dialogue.client(command("CLIENT REPLY OFF") + command(refused));
+        EXPECT_EQ(dialogue.client(pings), pings) << refused;
+        EXPECT_TRUE(dialogue.session().idle()) << refused;
+    }
+    dialogue.close_the_gate();
+    for (const std::string denied : {"CLIENT REPLY ON", "RESET"}) {
+        dialogue.client(command("CLIENT REPLY OFF") + command(denied));
+        EXPECT_EQ(dialogue.client(pings + write), pings + write) << denied;
+    }
 }
 
 TEST_P(SessionDialogue, LetsTheServerConsumeReplySkip) {
