@@ -31,11 +31,13 @@ class FlightWindow {
             return true;
         }
         deepest_ = std::max(deepest_, under_way);
+        return under_way < window_;
+    }
+    // It was waited for: what is answered from now on widens it.
+    void filled(std::uint64_t under_way) noexcept {
         if (under_way >= window_) {
             full_at_ = under_way;
-            return false;
         }
-        return true;
     }
 
   private:

@@ -310,6 +310,28 @@ constexpr auto rows = std::to_array<Row>({
     {"slowlog slowlog|get slowlog|help slowlog|len slowlog|reset", plain()},
 });
 
+constexpr std::string_view small_replies =
+    " append asking auth bitcount bitop bitpos client|getname client|id client|reply "
+    "client|setinfo client|setname copy dbsize decr decrby del discard echo exists expire expireat "
+    "expiretime "
+    "geoadd getbit hdel hexists hincrby hincrbyfloat hlen hmset hset hsetnx hstrlen incr incrby "
+    "incrbyfloat linsert llen lpush lpushx lrem lset ltrim move mset msetnx multi persist pexpire "
+    "pexpireat pexpiretime pfadd pfcount pfmerge ping psetex pttl publish quit readonly readwrite "
+    "rename renamenx reset rpush rpushx sadd scard sdiffstore select set setbit setex setnx "
+    "setrange sinterstore sismember smismember smove spublish srem strlen sunionstore touch ttl "
+    "type unlink unwatch watch xack xadd xdel xlen xtrim zadd zcard zcount zdiffstore zincrby "
+    "zinterstore zlexcount zmscore zrangestore zrank zrem zremrangebylex zremrangebyrank "
+    "zremrangebyscore zrevrank zscore zunionstore ";
+
+constexpr bool has_small_reply(std::string_view name) {
+    for (std::size_t at = 0; (at = small_replies.find(name, at)) != std::string_view::npos; ++at) {
+        if (small_replies[at - 1] == ' ' && small_replies[at + name.size()] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
 constexpr std::size_t count_names() {
     std::size_t count = 0;
     for (const Row& row : rows) {
@@ -327,6 +349,7 @@ constexpr auto expand() {
             const std::size_t end = std::min(rest.find(' '), rest.size());
             facts[next] = row.facts;
             facts[next].name = rest.substr(0, end);
+            facts[next].small_reply = has_small_reply(facts[next].name);
             ++next;
             rest.remove_prefix(std::min(end + 1, rest.size()));
         }
@@ -340,6 +363,15 @@ constexpr auto expand() {
 constexpr auto sorted_facts = expand();
 
 static_assert(!sorted_facts.front().name.empty(), "two spaces, or one at an end");
+static_assert(
+    std::count(small_replies.begin(), small_replies.end(), ' ') - 1 ==
+        std::count_if(
+            sorted_facts.begin(),
+            sorted_facts.end(),
+            [](const CommandFacts& fact) { return fact.small_reply; }
+        ),
+    "one with a small reply has no row"
+);
 static_assert(
     std::adjacent_find(
         sorted_facts.begin(),

@@ -116,6 +116,8 @@ struct CommandFacts {
     GrowthCost cost{};
     std::uint8_t offset_at = 0;  // for Growth::offset: the argument that holds the (first) offset …
     bool offset_in_bits = false;  // … in bits (SETBIT, BITFIELD) or bytes (SETRANGE)
+    bool small_reply = false;     // a status, a number or little more than the request, whatever
+                                  // the key holds; SET with GET is for the caller to know
 };
 
 // Every command whose facts differ from "one reply, no growth, no keys", plus all well-known

@@ -202,6 +202,7 @@ CommandTable::CommandTable() : slots_(slots_initial) {
         info->cost = fact.cost;
         info->offset_at = fact.offset_at;
         info->offset_in_bits = fact.offset_in_bits;
+        info->small_reply = fact.small_reply;
     }
 }
 

@@ -46,6 +46,7 @@ struct alignas(64) CommandInfo {
         0;  // arguments with the name: exactly, or at least when negative; 0 = not known
     std::uint8_t offset_at = 0;
     bool offset_in_bits = false;
+    bool small_reply = false;
 
     // Upper case; "XGROUP CREATE" for a subcommand.
     [[nodiscard]] std::string_view name() const noexcept { return {name_bytes.data(), name_size}; }

@@ -69,6 +69,12 @@ bool ConnectionState::sets_limit(const resp::CommandReader& head) {
     return false;
 }
 
+void ConnectionState::begin_reset() noexcept {
+    end_multi();
+    reply_off_ = false;  // a SKIP still swallows its answer
+    user_ = "default";   // it never fails, so nobody keeps a user's rights behind it
+}
+
 bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& head) {
     Change change;
     change.effect = effect;
@@ -107,9 +113,7 @@ bool ConnectionState::on_effect(resp::Effect effect, const resp::CommandReader& 
             if (head.argument_count() != 1) {
                 return false;
             }
-            end_multi();
-            reply_off_ = false;  // a SKIP still swallows its answer
-            user_ = "default";   // it never fails, so nobody keeps a user's rights behind it
+            begin_reset();
             break;
         case resp::Effect::auth:
             change.user = head.argument_count() > 2 ? cut(head.argument(1)) : "default";

@@ -88,6 +88,7 @@ class ConnectionState {
     // CONFIG SET of what has to do with the limit.
     [[nodiscard]] static bool sets_limit(const resp::CommandReader& head);
     void apply(Change&& change, ServerChange& of_server);
+    void begin_reset() noexcept;
     void end_multi() noexcept;
 
     std::string name_;

@@ -3,6 +3,7 @@
 #include "proxy/core/request_lane.hpp"
 
 #include "proxy/core/judged.hpp"
+#include "resp/word.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -47,6 +48,26 @@ const resp::CommandInfo& RequestLane::identify() const noexcept {
         }
     }
     return *command;
+}
+
+// What is answered by a word or a number needs no place in a flight.
+bool RequestLane::has_small_reply() const noexcept {
+    const resp::CommandInfo& command = identify();
+    if (command.id == resp::no_command) {  // what the server closes for, as browsers are led here
+        const std::string_view name = reader_.argument(0);
+        return resp::is_word(name, "POST") || resp::is_word(name, "HOST:");
+    }
+    if (!command.small_reply || command.name() != "SET") {
+        return command.small_reply;
+    }
+    for (std::uint32_t at = 3; at < reader_.argument_count(); ++at) {
+        const std::string_view option = reader_.argument(at);
+        if (option.data() == nullptr || option.size() < reader_.argument_length(at) ||
+            resp::is_word(option, "GET")) {
+            return false;  // it may answer with the old value
+        }
+    }
+    return true;
 }
 
 // Each command comes through here: the compiler would not inline it by itself.
@@ -134,7 +155,9 @@ RequestLane::Stop RequestLane::take_commands(Progress& progress) {
         if (!shared_.is_uncertain() && !shared_.flight_lifted &&
             !shared_.context.flight.takes(
                 shared_.ledger.under_way(), shared_.recent_reply_bytes, shared_.flight_window
-            )) {
+            ) &&
+            !has_small_reply()) {
+            shared_.flight_window.filled(shared_.ledger.under_way());
             reader_.rewind();
             return Stop::flight;
         }

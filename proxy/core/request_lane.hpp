@@ -113,6 +113,7 @@ class RequestLane {
     );
     [[nodiscard]] const policy::Rule* rule_for(const resp::CommandInfo& command) const;
     [[nodiscard]] const resp::CommandInfo& identify() const noexcept;
+    [[nodiscard]] bool has_small_reply() const noexcept;
     [[nodiscard]] bool push_detail(const resp::CommandInfo& command);
     [[nodiscard]] std::string_view first_key(const resp::CommandInfo& command) const;
     void note_growth(const resp::CommandInfo& command, std::int64_t bytes);

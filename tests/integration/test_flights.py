@@ -63,6 +63,24 @@ class Flights(unittest.TestCase):
                 until("it was cut", lambda: self.spillway.metric("spillway_spool_overflows_total") == cut)
         self.assertLess(int(self.redis.info("memory")["used_memory_peak"]) - before, 24 * MB)
 
+    def test_a_batch_of_small_replies_is_one_to_the_server(self):
+        """It closes at the sight of some commands, and drops what it had not sent by then."""
+        def answer(endpoint, batch):
+            with Wire(endpoint) as wire:
+                wire.send(batch)
+                return wire.read_to_end()
+        self.start("protect")
+        ping, silent = encode("PING"), encode("CLIENT", "REPLY", "OFF")
+        for batch in (ping * 16 + silent + encode("QUIT"), ping * 200 + silent + encode("QUIT"),
+                      ping * 200 + b"POST / HTTP/1.1\r\n", encode("SET", "k", "v", "EX", 100) * 500 + b"Host: a\r\n",
+                      encode("INCR", "n") * 5000 + encode("QUIT")):
+            self.redis.command("DEL", "n")
+            wanted = answer(self.redis.endpoint, batch)
+            self.redis.command("DEL", "n")
+            self.assertEqual(answer(self.spillway.endpoint, batch), wanted, batch[-60:])
+        self.redis.command("CONFIG", "SET", "requirepass", "x")
+        self.assertEqual(answer(self.spillway.endpoint, ping * 1000), answer(self.redis.endpoint, ping * 1000))
+
     def test_observe_changes_nothing(self):
         self.start("observe")
         self.assertGreater(self.batch(100), 64 * MB)

@@ -494,6 +494,32 @@ TEST_P(SessionDialogue, LetsSmallRepliesFlyTogether) {
     EXPECT_EQ(dialogue.sent(), flight(200 - 16 - 32 - 64));
 }
 
+// Nor do they open a flight for what comes behind them.
+TEST_P(SessionDialogue, WordsAndNumbersNeedNoPlaceInAFlight) {
+    dialogue.context().flight.bytes_max = 1 << 20;
+    const std::string small = times(100, command("PING")) + times(100, command("SET a 1 EX 10"));
+    const std::string answers = times(100, "+PONG\r\n") + times(100, "+OK\r\n");
+    EXPECT_EQ(dialogue.client(small), small);
+    EXPECT_EQ(dialogue.backend(answers), answers);
+    EXPECT_EQ(dialogue.client(times(100, command("GET a"))), times(16, command("GET a")));
+    for (int i = 0; i < 100; ++i) {
+        (void)dialogue.backend("$1\r\n1\r\n");
+    }
+    for (const std::string large : {"SET a 1 GET", "GETDEL a", "NOSUCH"}) {
+        (void)dialogue.sent();
+        const std::string many = times(5, small);
+        EXPECT_EQ(dialogue.client(many), many);
+        EXPECT_EQ(dialogue.client(command(large) + small), "") << "it waits, and all behind it";
+        (void)dialogue.backend(times(5, answers));
+        EXPECT_EQ(dialogue.sent(), command(large) + small);
+        (void)dialogue.backend("$1\r\n1\r\n" + answers);
+        for (int i = 0; i < 60; ++i) {  // until the width that was gained has faded
+            (void)dialogue.client(command("PING"));
+            (void)dialogue.backend("+PONG\r\n");
+        }
+    }
+}
+
 // Behind another argument a length is known too late for a verdict.
 TEST(Session, ChargesALateLengthUnlessTheServerRefusesIt) {
     const auto charged = [](const std::string& length) {

@@ -12,6 +12,9 @@ std::uint64_t send(FlightWindow& window, std::uint64_t under_way, std::uint64_t 
     while (sent < wanted && window.takes(under_way + sent)) {
         ++sent;
     }
+    if (sent < wanted) {
+        window.filled(under_way + sent);
+    }
     return sent;
 }
 
