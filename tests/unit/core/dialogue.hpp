@@ -173,4 +173,12 @@ class Dialogue {
     std::string shown_;
 };
 
+inline std::string times(int count, const std::string& text) {
+    std::string all;
+    for (int i = 0; i < count; ++i) {
+        all += text;
+    }
+    return all;
+}
+
 }  // namespace spillway::core::test
