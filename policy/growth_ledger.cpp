@@ -1,5 +1,5 @@
-// Who fills memory: bounded heavy hitters over key pattern, client name and command, fading with
-// time.
+// Who fills memory: bounded heavy hitters over key pattern, client name and command, less what was
+// removed again; fading with time.
 #include "policy/growth_ledger.hpp"
 
 #include <algorithm>
@@ -40,7 +40,42 @@ template <std::size_t Size>
     return {text.data(), size};
 }
 
+// Fewer bytes that were seen three times tell nothing of how often keys are written.
+constexpr double thrice_min = 400 * 1024;
+// What something weighs that was removed and whose size is not known yet.
+constexpr double removed_unit_weight = 256;
+
+// Bytes of a row whose keys are written over and over: how many keys there are follows from how
+// many were seen once, twice, three times, as if each was as likely to be next (Poisson). What is
+// beyond that among those seen once are keys that nobody wrote again, and these stand for more of
+// their kind; of the others each counts once, however often it was written.
+[[nodiscard]] double without_overwrites(const GrowthAmount& own) noexcept {
+    if (own.thrice < thrice_min || own.twice <= 0 || own.once <= 0) {
+        return own.bytes;
+    }
+    const double expected = 2 * own.twice * own.twice / (3 * own.thrice);
+    const double overwritten = std::min(own.once, expected);
+    const double looks = 3 * own.thrice / own.twice;  // at each key, on average
+    const double seen = own.bytes - own.once + overwritten * own.once_own / own.once;
+    return own.once - overwritten + std::max(seen, 0.) / (1 - std::exp(-looks));
+}
+
 }  // namespace
+
+void GrowthAmount::add(const GrowthAmount& more, double times) noexcept {
+    bytes += more.bytes * times;
+    lasting += more.lasting * times;
+    keys += more.keys * times;
+    units += more.units * times;
+    unit_bytes += more.unit_bytes * times;
+    once += more.once * times;
+    once_own += more.once_own * times;
+    twice += more.twice * times;
+    thrice += more.thrice * times;
+    removed += more.removed * times;
+    removed_units += more.removed_units * times;
+    removed_keys += more.removed_keys * times;
+}
 
 GrowthLedger::GrowthLedger(std::size_t rows, Nanos window)
     : hashes_(std::max<std::size_t>(rows, 1)),
@@ -61,10 +96,7 @@ double GrowthLedger::scale_at(Nanos now) noexcept {
     const double fade = std::exp(-windows);
     total_ *= fade;
     for (std::size_t i = 0; i < used_; ++i) {
-        masses_[i] = {
-            .own = masses_[i].own * fade,
-            .lasting = masses_[i].lasting * fade,
-            .error = masses_[i].error * fade};
+        masses_[i] = {.own = masses_[i].own.times(fade), .error = masses_[i].error * fade};
         weights_[i] *= fade;
     }
     origin_ = latest_;
@@ -76,14 +108,18 @@ double GrowthLedger::fade_at(Nanos now) const noexcept {
     return std::exp(-static_cast<double>(at - origin_) / static_cast<double>(window_));
 }
 
-void GrowthLedger::put(
-    std::string_view pattern, std::string_view client, std::string_view command, const Mass& mass
-) noexcept {
-    pattern = pattern.substr(0, pattern_bytes_max);
-    client = client.substr(0, client_bytes_max);
-    command = command.substr(0, command_bytes_max);
+double GrowthLedger::weight_of(const Mass& mass) noexcept {
+    const double removed =
+        mass.own.removed + (mass.own.removed_units + mass.own.removed_keys) * removed_unit_weight;
+    return std::max(mass.own.bytes, 0.) + removed + mass.error;
+}
+
+std::uint64_t GrowthLedger::put_mass(const GrowthName& of, const Mass& mass) noexcept {
+    const std::string_view pattern = of.pattern.substr(0, pattern_bytes_max);
+    const std::string_view client = of.client.substr(0, client_bytes_max);
+    const std::string_view command = of.command.substr(0, command_bytes_max);
     const std::uint64_t hash = hash_of(pattern, client, command);
-    total_ += mass.own;
+    total_ += mass.own.bytes;
 
     for (std::size_t i = 0; i < used_; ++i) {
         if (hashes_[i] != hash) {
@@ -93,11 +129,10 @@ void GrowthLedger::put(
         if (view(name.pattern, name.pattern_size) == pattern &&
             view(name.client, name.client_size) == client &&
             view(name.command, name.command_size) == command) {
-            masses_[i].own += mass.own;
-            masses_[i].lasting += mass.lasting;
+            masses_[i].own.add(mass.own, 1);
             masses_[i].error += mass.error;
-            weights_[i] += mass.own + mass.error;
-            return;
+            weights_[i] = weight_of(masses_[i]);
+            return hash;
         }
     }
 
@@ -112,12 +147,13 @@ void GrowthLedger::put(
         inherited = weights_[row];
     }
     hashes_[row] = hash;
-    masses_[row] = {.own = mass.own, .lasting = mass.lasting, .error = mass.error + inherited};
-    weights_[row] = mass.own + mass.error + inherited;
+    masses_[row] = {.own = mass.own, .error = mass.error + inherited};
+    weights_[row] = weight_of(masses_[row]);
     Name& name = names_[row];
     name.pattern_size = put_name(name.pattern, pattern);
     name.client_size = put_name(name.client, client);
     name.command_size = put_name(name.command, command);
+    return hash;
 }
 
 void GrowthLedger::add(
@@ -131,8 +167,34 @@ void GrowthLedger::add(
     if (bytes == 0) {
         return;
     }
-    const double own = static_cast<double>(bytes) * scale_at(now);
-    put(pattern, client, command, {.own = own, .lasting = without_ttl ? own : 0, .error = 0});
+    const auto own = static_cast<double>(bytes);
+    put({pattern, client, command}, {.bytes = own, .lasting = without_ttl ? own : 0}, now);
+}
+
+std::uint64_t GrowthLedger::put(
+    const GrowthName& name, const GrowthAmount& amount, Nanos now
+) noexcept {
+    return put_mass(name, {.own = amount.times(scale_at(now)), .error = 0});
+}
+
+void GrowthLedger::correct(std::uint64_t row, const GrowthAmount& amount, Nanos at) noexcept {
+    const auto* const found = std::find(hashes_.data(), hashes_.data() + used_, row);
+    const auto i = static_cast<std::size_t>(found - hashes_.data());
+    if (i == used_) {
+        return;
+    }
+    const double scale = std::exp(
+        static_cast<double>(std::min(at, latest_) - origin_) / static_cast<double>(window_)
+    );
+    masses_[i].own.add(amount, scale);
+    weights_[i] = weight_of(masses_[i]);
+    total_ = std::max(total_ + amount.bytes * scale, 0.);
+}
+
+void GrowthLedger::remove(
+    std::string_view pattern, const GrowthAmount& removed, Nanos now
+) noexcept {
+    put({pattern, {}, {}}, removed, now);
 }
 
 void GrowthLedger::merge(const GrowthLedger& other, Nanos now) noexcept {
@@ -143,21 +205,60 @@ void GrowthLedger::merge(const GrowthLedger& other, Nanos now) noexcept {
     for (std::size_t i = 0; i < other.used_; ++i) {
         const Name& name = other.names_[i];
         const Mass& mass = other.masses_[i];
-        put(view(name.pattern, name.pattern_size),
-            view(name.client, name.client_size),
-            view(name.command, name.command_size),
-            {.own = mass.own * scale, .lasting = mass.lasting * scale, .error = mass.error * scale}
+        put_mass(
+            {view(name.pattern, name.pattern_size),
+             view(name.client, name.client_size),
+             view(name.command, name.command_size)},
+            {.own = mass.own.times(scale), .error = mass.error * scale}
         );
     }
-    // put() has counted what has a row there; the rest of its bytes has lost its row.
+    // put_mass() has counted what has a row there; the rest of its bytes has lost its row.
     double kept = 0;
     for (std::size_t i = 0; i < other.used_; ++i) {
-        kept += other.masses_[i].own;
+        kept += other.masses_[i].own.bytes;
     }
     total_ += std::max(0.0, other.total_ - kept) * scale;
 }
 
-std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now) const {
+GrowthLedger::Nets GrowthLedger::nets() const {
+    Nets nets;
+    nets.bytes.resize(used_);
+    std::vector<std::size_t> order(used_);
+    for (std::size_t i = 0; i < used_; ++i) {
+        order[i] = i;
+    }
+    const auto pattern_of = [this](std::size_t i) {
+        return view(names_[i].pattern, names_[i].pattern_size);
+    };
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return pattern_of(a) < pattern_of(b);
+    });
+    for (std::size_t begin = 0; begin < used_;) {
+        GrowthAmount all;
+        double added = 0;
+        std::size_t end = begin;
+        for (; end < used_ && pattern_of(order[end]) == pattern_of(order[begin]); ++end) {
+            const GrowthAmount& own = masses_[order[end]].own;
+            all.add(own, 1);
+            nets.bytes[order[end]] = std::max(without_overwrites(own), 0.);
+            added += nets.bytes[order[end]];
+        }
+        const double gross = std::max(all.bytes, 0.);
+        const double removed =
+            all.removed + (all.units > 0 ? all.removed_units * all.unit_bytes / all.units : 0) +
+            (all.keys > 0 ? all.removed_keys * gross / all.keys : 0);
+        const double net = std::max(added - removed, 0.);
+        nets.grown += net;
+        nets.shrunk += std::max(removed - added, 0.);
+        for (; begin < end; ++begin) {
+            nets.bytes[order[begin]] *= added > 0 ? net / added : 0;
+        }
+    }
+    return nets;
+}
+
+std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now, double bytes_max) const {
+    const Nets nets = this->nets();
     std::vector<std::size_t> order(used_);
     for (std::size_t i = 0; i < used_; ++i) {
         order[i] = i;
@@ -167,16 +268,19 @@ std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now) const {
         order.begin(),
         order.begin() + shown,
         order.end(),
-        [this](std::size_t a, std::size_t b) { return masses_[a].own > masses_[b].own; }
+        [&nets](std::size_t a, std::size_t b) { return nets.bytes[a] > nets.bytes[b]; }
     );
 
     const double fade = fade_at(now);
+    const double most = std::max(bytes_max, 0.) + nets.shrunk * fade;
+    const double told = nets.grown * fade;
+    const double scale = told > most ? fade * most / told : fade;
     std::vector<GrowthRow> rows;
     rows.reserve(static_cast<std::size_t>(shown));
     for (auto it = order.begin(); it != order.begin() + shown; ++it) {
-        const Mass& mass = masses_[*it];
+        const GrowthAmount& own = masses_[*it].own;
         const Name& name = names_[*it];
-        const double bytes = mass.own * fade;
+        const double bytes = nets.bytes[*it] * scale;
         if (bytes < 1) {
             break;
         }
@@ -185,7 +289,7 @@ std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now) const {
              .client = std::string(view(name.client, name.client_size)),
              .command = std::string(view(name.command, name.command_size)),
              .bytes = static_cast<std::uint64_t>(std::llround(std::min(bytes, 9.0e18))),
-             .without_ttl = std::clamp(mass.lasting / mass.own, 0.0, 1.0)}
+             .without_ttl = std::clamp(own.lasting / own.bytes, 0.0, 1.0)}
         );
     }
     return rows;

@@ -1,11 +1,12 @@
-// Who fills memory: bounded heavy hitters over key pattern, client name and command, fading with
-// time.
+// Who fills memory: bounded heavy hitters over key pattern, client name and command, less what was
+// removed again; fading with time.
 #pragma once
 
 #include "policy/key_pattern.hpp"
 #include "policy/memory_sample.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -18,8 +19,45 @@ struct GrowthRow {
     std::string pattern;
     std::string client;
     std::string command;
-    std::uint64_t bytes = 0;  // about what was written within the window
+    std::uint64_t bytes = 0;  // about what memory grew by within the window
     double without_ttl = 0;   // share of these bytes written without a TTL, 0 to 1
+};
+
+struct GrowthName {
+    std::string_view pattern;
+    std::string_view client;
+    std::string_view command;
+};
+
+// What one row is told, or has to be told of what it was told before: all of it may be negative.
+struct GrowthAmount {
+    double bytes = 0;    // added
+    double lasting = 0;  // of them: written without a TTL
+    double keys = 0;     // keys made
+
+    // Elements or values that came in, and their bytes: for their average alone.
+    double units = 0;
+    double unit_bytes = 0;
+
+    // Of commands that put one value in the place of another, the looks at whose keys tell how many
+    // keys there are. Of bytes: those of keys that were seen once, which stand for others; and how
+    // many of these are the keys' own.
+    double once = 0;
+    double once_own = 0;
+    // What keys stood for when they were first seen that were seen twice by now, or three times.
+    double twice = 0;
+    double thrice = 0;
+
+    double removed = 0;        // of the pattern: bytes …
+    double removed_units = 0;  // … and what has the size of its average
+    double removed_keys = 0;
+
+    void add(const GrowthAmount& more, double times) noexcept;
+    [[nodiscard]] GrowthAmount times(double factor) const noexcept {
+        GrowthAmount product;
+        product.add(*this, factor);
+        return product;
+    }
 };
 
 // Space-saving counters: a newcomer takes the smallest row and inherits its count as its error, so
@@ -48,11 +86,27 @@ class GrowthLedger {
         Nanos now
     ) noexcept;
 
+    // The same with all that may be known. Returns the row's number for correct().
+    std::uint64_t put(const GrowthName& name, const GrowthAmount& amount, Nanos now) noexcept;
+
+    // Takes back, or adds, where a row was told something at `at` of which more is known now.
+    // Nothing where the row is gone.
+    void correct(std::uint64_t row, const GrowthAmount& amount, Nanos at) noexcept;
+
+    // Counts against all rows of the pattern: of units and keys, as many as are worth the average
+    // of those that were added.
+    void remove(std::string_view pattern, const GrowthAmount& removed, Nanos now) noexcept;
+
     // Adds the rows of another ledger, of the same window, as of `now`. Does not allocate.
     void merge(const GrowthLedger& other, Nanos now) noexcept;
 
-    // Largest first; bytes are what surely belongs to the row, its inherited error left out.
-    [[nodiscard]] std::vector<GrowthRow> top(std::size_t count, Nanos now) const;
+    // Largest first; bytes are what surely belongs to the row, its inherited error left out, and
+    // its share of what was removed of the pattern. All rows together, also those that are not
+    // among the first `count`, say no more than `bytes_max`, where memory is known to have grown by
+    // no more, and what other patterns have lost.
+    [[nodiscard]] std::vector<GrowthRow> top(
+        std::size_t count, Nanos now, double bytes_max = HUGE_VAL
+    ) const;
 
     // Of everything added, also what has lost its row.
     [[nodiscard]] std::uint64_t total_bytes(Nanos now) const noexcept;
@@ -73,23 +127,24 @@ class GrowthLedger {
 
     // What one row weighs, as of origin_.
     struct Mass {
-        double own = 0;      // surely of this row
-        double lasting = 0;  // of own: written without a TTL
-        double error = 0;    // inherited from the rows that stood here before
+        GrowthAmount own;  // surely of this row
+        double error = 0;  // inherited from the rows that stood here before
+    };
+    struct Nets {
+        std::vector<double> bytes;  // by row, as of origin_
+        double grown = 0;           // sum of them
+        double shrunk = 0;          // by how much patterns lost more than they gained
     };
 
     [[nodiscard]] double scale_at(Nanos now) noexcept;
     [[nodiscard]] double fade_at(Nanos now) const noexcept;
-    void put(
-        std::string_view pattern,
-        std::string_view client,
-        std::string_view command,
-        const Mass& mass
-    ) noexcept;
+    std::uint64_t put_mass(const GrowthName& name, const Mass& mass) noexcept;
+    [[nodiscard]] static double weight_of(const Mass& mass) noexcept;
+    [[nodiscard]] Nets nets() const;
 
-    // Parallel arrays: the two scans of put() touch nothing but hashes and weights.
+    // Parallel arrays: the two scans of put_mass() touch nothing but hashes and weights.
     std::vector<std::uint64_t> hashes_;
-    std::vector<double> weights_;  // own + error
+    std::vector<double> weights_;  // by which a row keeps its place
     std::vector<Mass> masses_;
     std::vector<Name> names_;
     std::size_t used_ = 0;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <future>
 #include <iterator>
 #include <utility>
@@ -75,15 +76,22 @@ admin::Sources ControlPlane::admin_sources() {
     return sources;
 }
 
-std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count) const {
-    const policy::Nanos now = net::monotonic_now();
+policy::GrowthLedger ControlPlane::growth_of_shards(policy::Nanos now) const {
     policy::GrowthLedger sum;
     for (const auto& ledger : growth_) {
         if (ledger) {
             sum.merge(*ledger, now);
         }
     }
-    return sum.top(count, now);
+    return sum;
+}
+
+std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count, std::int64_t reached)
+    const {
+    const policy::Nanos now = net::monotonic_now();
+    return growth_of_shards(now).top(
+        count, now, measured_growth_.bytes(reached).value_or(HUGE_VAL)
+    );
 }
 
 void ControlPlane::remember_growth() {

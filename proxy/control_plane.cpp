@@ -262,6 +262,7 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
     pool_.values().note_memory(reading.state.counted, reading.state.ceiling);
     take(reading);
     set_backend_up(true, {});
+    measured_growth_.add(sample);
     desk_.on_sample(state_, moment());
     remember_growth();
     run_desk();

@@ -10,6 +10,7 @@
 #include "conf/problem.hpp"
 #include "policy/client_list.hpp"
 #include "policy/incident_desk.hpp"
+#include "policy/measured_growth.hpp"
 #include "policy/meter.hpp"
 #include "proxy/admin/server.hpp"
 #include "proxy/log/logger.hpp"
@@ -110,7 +111,10 @@ class ControlPlane {
     [[nodiscard]] std::int64_t sample_age_ms() const;
     [[nodiscard]] std::string annotation();
     // Patterns as the ledger has them: whoever shows them masks them.
-    [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(std::size_t count) const;
+    [[nodiscard]] policy::GrowthLedger growth_of_shards(policy::Nanos now) const;
+    [[nodiscard]] std::vector<policy::GrowthRow> growth_rows(
+        std::size_t count, std::int64_t reached = 0  // bytes in use at least
+    ) const;
     void remember_growth();
     [[nodiscard]] std::string metrics_text() const;
     [[nodiscard]] boost::json::value status_json() const;
@@ -139,6 +143,7 @@ class ControlPlane {
     policy::MemoryState state_;
     policy::IncidentDesk desk_;
     std::vector<std::optional<policy::GrowthLedger>> growth_;
+    policy::MeasuredGrowth measured_growth_;
     std::vector<policy::GrowthRow> growth_then_;    // some seconds ago …
     std::vector<policy::GrowthRow> growth_lately_;  // … and since
     policy::Nanos growth_lately_at_ = 0;

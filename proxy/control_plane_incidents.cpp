@@ -10,7 +10,7 @@
 namespace spillway {
 
 void ControlPlane::on_ooms(std::vector<policy::OomEvent> events) {
-    const std::vector<policy::GrowthRow> growth = growth_rows(5);
+    const std::vector<policy::GrowthRow> growth = growth_rows(5, state_.ceiling);
     for (const policy::OomEvent& event : events) {
         if (event.origin == policy::OomOrigin::backend) {
             const policy::Evidence evidence{

@@ -108,7 +108,8 @@ policy::KeyWalkPlan ControlPlane::walk_plan(std::span<const policy::OomEvent> ev
         }
     }
     // Whatever may be shown: these names go to the server alone, which has them.
-    for (const policy::GrowthRow& row : growth_rows(candidates_max)) {
+    const policy::Nanos now = net::monotonic_now();
+    for (const policy::GrowthRow& row : growth_of_shards(now).top(candidates_max, now)) {
         if (!row.pattern.empty() && row.pattern.find('*') == std::string::npos) {
             plan.candidates.emplace_back(0, row.pattern);
         }

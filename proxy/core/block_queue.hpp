@@ -23,6 +23,15 @@ class BlockPool {
         std::array<std::byte, block_bytes - sizeof(Block*) - 8> bytes;
     };
 
+    // With a few at hand, so that what is queued rarely finds one too.
+    BlockPool() {
+        constexpr std::size_t first = 8;
+        kept_.reserve(4 * first);
+        while (kept_.size() < first) {
+            kept_.push_back(std::make_unique<Block>());
+        }
+    }
+
     [[nodiscard]] Block* take() {
         if (kept_.empty()) {
             return new Block;

@@ -111,6 +111,9 @@ void ReplyLane::show(Progress& progress) noexcept {
 ReplyLane::Begin ReplyLane::begin_reply(Progress& progress) {
     const std::string_view rest = progress.bytes.substr(progress.at);
     const Expect next = shared_.ledger.front().expect;
+    if (shared_.ledger.awaits_samples()) [[unlikely]] {
+        settle_samples(rest);
+    }
     if (const std::size_t passed = pass_plain(rest); passed > 0) {
         progress.at += passed;
         return Begin::taken;
@@ -155,7 +158,11 @@ std::size_t ReplyLane::pass_plain(std::string_view bytes) {
         return 0;
     }
     const bool aggregates = !subscriptions_.any() && !shared_.unasked_frames;  // else: whose?
-    const auto [count, size] = reader_.skip_plain(bytes, run.count - ended_, aggregates);
+    std::uint64_t most = run.count - ended_;
+    if (shared_.ledger.awaits_samples()) [[unlikely]] {
+        most = std::min(most, std::max<std::uint64_t>(shared_.ledger.before_sample(ended_), 1));
+    }
+    const auto [count, size] = reader_.skip_plain(bytes, most, aggregates);
     if (run.detailed) {
         shared_.ledger.pop_details(count);
     }

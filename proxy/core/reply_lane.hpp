@@ -63,6 +63,7 @@ class ReplyLane {
     void end_command(LedgerRun& run);
     void flush_ended();
     [[gnu::noinline]] void learn_reaches();
+    [[gnu::noinline]] void settle_samples(std::string_view bytes);
     void note_reply_size(std::size_t bytes) noexcept;
     [[nodiscard]] bool retry_is_next() const noexcept;
     [[nodiscard]] bool withhold(Progress& progress);

@@ -9,6 +9,7 @@
 // separate them.
 #pragma once
 
+#include "policy/growth_sampler.hpp"
 #include "policy/string_lengths.hpp"
 #include "proxy/core/block_queue.hpp"
 #include "proxy/metrics/labels.hpp"
@@ -70,8 +71,10 @@ class ReplyLedger {
     static constexpr std::size_t runs_max = 1'000'000;
     static constexpr std::size_t details_max = 1024;
     static constexpr std::size_t reaches_max = 1024;
+    static constexpr std::size_t samples_max = 64;
 
-    explicit ReplyLedger(BlockPool& pool) noexcept : runs_(pool), details_(pool), reaches_(pool) {}
+    explicit ReplyLedger(BlockPool& pool) noexcept
+        : runs_(pool), details_(pool), reaches_(pool), samples_(pool) {}
 
     void push(const LedgerRun& run) {
         under_way_ += awaited(run) ? run.count : 0;
@@ -149,6 +152,28 @@ class ReplyLedger {
         }
     }
 
+    // The growth ledger looks at the newest command; false where there is no place.
+    [[nodiscard]] bool push_sample(const policy::GrowthSample& sample) {
+        if (samples_.size() >= samples_max) {
+            return false;
+        }
+        samples_.push({answered_ + under_way_, sample});
+        return true;
+    }
+    [[nodiscard]] bool awaits_samples() const noexcept { return !samples_.empty(); }
+    // Behind `ended` commands of the front run: how many replies come before the one that is looked
+    // at. 0 = it is next, or has been.
+    [[nodiscard]] std::uint64_t before_sample(std::uint64_t ended) noexcept {
+        const std::uint64_t next = answered_ + ended + 1;
+        const std::uint64_t number = samples_.front().number;
+        return number > next ? number - next : 0;
+    }
+    // The sample whose reply is next, or has been.
+    [[nodiscard]] const policy::GrowthSample& front_sample() noexcept {
+        return samples_.front().sample;
+    }
+    void pop_sample() { samples_.pop(1); }
+
     [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
     // Commands that the backend is still to answer.
     [[nodiscard]] std::uint64_t under_way() const noexcept { return under_way_; }
@@ -207,11 +232,17 @@ class ReplyLedger {
         policy::StringLengths::Reach reach;
     };
 
+    struct NumberedSample {
+        std::uint64_t number;
+        policy::GrowthSample sample;
+    };
+
     std::uint64_t under_way_ = 0;
     std::uint64_t answered_ = 0;
     BlockQueue<LedgerRun> runs_;
     BlockQueue<CommandDetail> details_;
     BlockQueue<NumberedReach> reaches_;
+    BlockQueue<NumberedSample> samples_;
 };
 
 }  // namespace spillway::core

@@ -102,6 +102,7 @@ void RequestLane::note_removal(const resp::CommandInfo& command) {
     } else if (guard.remembers_keys()) {
         forget_keys(command);
     }
+    note_growth(command, policy::GrowthSampler::removal_bytes, 0);
 }
 
 RequestLane::Pass RequestLane::take(std::string_view window, Output& to_backend) {

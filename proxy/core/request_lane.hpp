@@ -116,7 +116,17 @@ class RequestLane {
     [[nodiscard]] bool has_small_reply() const noexcept;
     [[nodiscard]] bool push_detail(const resp::CommandInfo& command);
     [[nodiscard]] std::string_view first_key(const resp::CommandInfo& command) const;
-    void note_growth(const resp::CommandInfo& command, std::int64_t bytes);
+    // `counted` of its bytes count towards the next look; `bound` is what it may add at most.
+    void note_growth(const resp::CommandInfo& command, std::int64_t counted, std::int64_t bound) {
+        if (shared_.context.growth.takes(counted)) [[unlikely]] {
+            look_at_growth(command, counted, bound);
+        }
+    }
+    [[gnu::noinline]] void look_at_growth(
+        const resp::CommandInfo& command, std::int64_t counted, std::int64_t bound
+    );
+    void name_growth(policy::GrowthSample& sample, std::size_t shown, std::size_t apart) const;
+    void settle_or_await(const policy::GrowthSample& sample);
     void count(const resp::CommandInfo& command, metrics::CommandVerdict verdict) noexcept;
     void become_pipe(metrics::OpaqueReason reason);
 

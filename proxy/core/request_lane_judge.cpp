@@ -3,7 +3,6 @@
 #include "policy/key_pattern.hpp"
 #include "proxy/core/judged.hpp"
 #include "proxy/core/request_lane.hpp"
-#include "resp/word.hpp"
 
 #include <algorithm>
 
@@ -11,30 +10,6 @@ namespace spillway::core {
 namespace {
 
 using metrics::CommandVerdict;
-
-// Growth is put into the ledger by samples of this many bytes: heavy writers show, light ones cost
-// nothing.
-constexpr std::int64_t growth_sample_bytes = 16 * 1024;
-
-// Whether the arguments give the key a TTL. EXPIRE in a second command is not seen here.
-bool sets_ttl(const resp::CommandInfo& command, const resp::CommandReader& head) noexcept {
-    const std::string_view name = command.name();
-    if (name == "SETEX" || name == "PSETEX") {
-        return true;
-    }
-    if (name != "SET" && name != "GETEX" && name != "HSETEX" && name != "MSETEX") {
-        return false;
-    }
-    const std::uint32_t end = std::min<std::uint32_t>(head.arguments_announced(), 10);
-    for (std::uint32_t i = 2; i < end; ++i) {
-        const std::string_view option = head.argument(i);
-        if (resp::is_word(option, "EX") || resp::is_word(option, "PX") ||
-            resp::is_word(option, "EXAT") || resp::is_word(option, "PXAT")) {
-            return true;
-        }
-    }
-    return false;
-}
 
 }  // namespace
 
@@ -100,9 +75,9 @@ RequestLane::Route RequestLane::judge(const resp::CommandInfo& command) {
         counted = CommandVerdict::held;
     }
     count(command, counted);
-    note_growth(command, lasting);
     const bool keeps = context.retries.on && may_be_retried(command);
     release(command, cost);
+    note_growth(command, lasting, lasting);
     if (context.guard.remembers_keys()) [[unlikely]] {
         note_keys(command, string_write, value_write, counted);
     }
@@ -319,27 +294,6 @@ std::string_view RequestLane::first_key(const resp::CommandInfo& command) const 
         return {};
     }
     return argument(keys[0]).substr(0, policy::pattern_key_bytes_max);
-}
-
-void RequestLane::note_growth(const resp::CommandInfo& command, std::int64_t bytes) {
-    ShardContext& context = shared_.context;
-    context.growth_sample_left -= bytes;
-    if (context.growth_sample_left > 0) {
-        return;
-    }
-    const std::int64_t stands_for = growth_sample_bytes - context.growth_sample_left;
-    context.growth_sample_left = growth_sample_bytes;
-    context.growth_dirty = true;
-    policy::PatternBuffer buffer;
-    const std::string_view pattern = policy::key_pattern(first_key(command), buffer);
-    context.growth.add(
-        pattern,
-        shared_.state.name(),
-        command.name(),
-        static_cast<std::uint64_t>(stands_for),
-        !sets_ttl(command, reader_),
-        context.now
-    );
 }
 
 }  // namespace spillway::core

@@ -6,6 +6,15 @@
 
 namespace spillway::core {
 
+void SessionShared::settle_growth(
+    const policy::GrowthSample& sample, const policy::GrowthReply& reply
+) {
+    const resp::CommandTable& table = context.commands.table();
+    const std::string_view command =
+        sample.command < table.count() ? table.at(sample.command).name() : "UNKNOWN";
+    context.growth.settle(sample, reply, state.name(), command, context.now);
+}
+
 void SessionShared::become_opaque(metrics::OpaqueReason reason, std::string_view server_said) {
     uncertain = true;
     if (std::exchange(opaque, true)) {

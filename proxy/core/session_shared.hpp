@@ -47,6 +47,8 @@ struct SessionShared {
     [[nodiscard]] SessionFacts facts() const {
         return {address, state.name(), state.user(), state.library(), state.db()};
     }
+    // What a command did to memory that the growth ledger looks at.
+    void settle_growth(const policy::GrowthSample& sample, const policy::GrowthReply& reply);
     void become_opaque(metrics::OpaqueReason reason, std::string_view server_said = {});
     // What the guard knew of the server holds no longer.
     void forget(ConnectionState::ServerChange change) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "policy/flight.hpp"
-#include "policy/growth_ledger.hpp"
+#include "policy/growth_sampler.hpp"
 #include "policy/guard.hpp"
 #include "policy/rules.hpp"
 #include "policy/verdict_table.hpp"
@@ -45,11 +45,8 @@ struct ShardContext {
     OomReporter ooms;
     static constexpr std::size_t opaque_notes_max = 8;  // those beyond are only counted
     std::vector<OpaqueNote> opaque_notes;               // since the shard last took them
-    policy::GrowthLedger growth;
+    policy::GrowthSampler growth;
     policy::VerdictTable verdicts;  // since the shard last took them
-    bool growth_dirty = false;      // since it was last shown to the control side
-    std::int64_t growth_sample_left =
-        0;  // bytes until the next command is put into the growth ledger
     BlockPool blocks;
     metrics::ShardMetrics metrics;
     RetryBudget retries;

@@ -215,12 +215,14 @@ void Shard::report_ooms() {
 }
 
 void Shard::report_growth(policy::Nanos interval) {
-    if (!context_.growth_dirty || context_.now - growth_reported_at_ < interval) {
+    if (context_.now - growth_reported_at_ < interval) {
         return;
     }
     growth_reported_at_ = context_.now;
-    context_.growth_dirty = false;
-    hooks_.on_growth(context_.growth);
+    context_.growth.expire(context_.now);
+    if (context_.growth.take_news()) {
+        hooks_.on_growth(context_.growth.ledger());
+    }
 }
 
 void Shard::report_verdicts() {

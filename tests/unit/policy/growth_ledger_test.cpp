@@ -194,6 +194,69 @@ TEST(GrowthLedger, MergedBoundsHold) {
     }
 }
 
+TEST(GrowthLedger, TellsNoMoreThanMemoryGrew) {
+    GrowthLedger ledger;
+    ledger.add("a:*", "", "SET", 3000, true, 0);
+    ledger.add("b:*", "", "SET", 1000, true, 0);
+    auto rows = ledger.top(1, 0, 2000);
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].bytes, 1500U) << "scaled with what is not shown";
+    EXPECT_EQ(ledger.top(1, 0, 8000).at(0).bytes, 3000U) << "but never up";
+    EXPECT_TRUE(ledger.top(1, 0, -5).empty());
+    ledger.remove("c:*", {.removed = 1000}, 0);
+    EXPECT_EQ(ledger.top(1, 0, 2000).at(0).bytes, 2250U) << "what others lost made room";
+}
+
+TEST(GrowthLedger, RemovalsCountAgainstAllRowsOfThePattern) {
+    GrowthLedger ledger;
+    ledger.put(
+        {"q:*", "a", "LPUSH"},
+        {.bytes = 6000, .lasting = 6000, .keys = 6, .units = 60, .unit_bytes = 6000},
+        0
+    );
+    ledger.put(
+        {"q:*", "b", "RPUSH"},
+        {.bytes = 2000, .lasting = 0, .keys = 2, .units = 20, .unit_bytes = 2000},
+        0
+    );
+    ledger.add("other", "", "SET", 500, true, 0);
+    ledger.remove("q:*", {.removed_units = 40}, 0);
+    auto rows = ledger.top(10, 0);
+    ASSERT_EQ(rows.size(), 3U) << "a removal is no row of its own";
+    EXPECT_EQ(rows[0].bytes, 3000U);
+    EXPECT_EQ(rows[1].bytes, 1000U);
+    EXPECT_EQ(rows[2].bytes, 500U);
+    ledger.remove("q:*", {.removed_keys = 2}, 0);
+    EXPECT_EQ(ledger.top(1, 0).at(0).bytes, 1500U);
+    ledger.remove("q:*", {.removed = 5000}, 0);
+    rows = ledger.top(10, 0);
+    ASSERT_EQ(rows.size(), 1U) << "never below nothing";
+    EXPECT_EQ(rows[0].pattern, "other");
+}
+
+TEST(GrowthLedger, RemovalsOnOneShardMeetWhatAnotherAdded) {
+    GrowthLedger adds;
+    GrowthLedger removes;
+    adds.put({"q", "a", "LPUSH"}, {.bytes = 6000, .units = 60, .unit_bytes = 6000}, 0);
+    removes.remove("q", {.removed_units = 50}, 0);
+    GrowthLedger all;
+    all.merge(removes, 0);
+    all.merge(adds, 0);
+    EXPECT_EQ(all.top(1, 0).at(0).bytes, 1000U);
+}
+
+TEST(GrowthLedger, CorrectsWhereItWasTold) {
+    GrowthLedger ledger;
+    const auto row = ledger.put({"a", "", "SET"}, {.bytes = 1000, .lasting = 1000}, 0);
+    ledger.correct(row, {.bytes = -900, .lasting = -900}, 0);
+    ledger.correct(row + 1, {.bytes = -900}, 0);
+    EXPECT_EQ(ledger.top(1, 0).at(0).bytes, 100U);
+    EXPECT_EQ(ledger.total_bytes(0), 100U);
+    ledger.add("a", "", "SET", 1000, true, 600 * second);
+    ledger.correct(row, {.bytes = -100, .lasting = -100}, 0);
+    EXPECT_EQ(ledger.top(1, 600 * second).at(0).bytes, 1000U) << "as of then";
+}
+
 TEST(GrowthLedger, ClearAndNothing) {
     GrowthLedger ledger;
     ledger.add("a", "", "SET", 0, true, 0);
