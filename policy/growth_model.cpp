@@ -67,10 +67,11 @@ std::uint32_t count_of(std::uint64_t count) noexcept {
 
 // How the arguments of a command are laid out that it is modelled by.
 enum class Kind : std::uint8_t {
-    set,       // SET key value …
-    set_ttl,   // SETEX key ttl value
-    set_new,   // SETNX
-    set_many,  // MSET, MSETNX
+    set,         // SET key value …
+    set_ttl,     // SETEX key seconds value
+    set_ttl_ms,  // PSETEX key milliseconds value
+    set_new,     // SETNX
+    set_many,    // MSET, MSETNX
     counter,
     append,
     offset,
@@ -111,7 +112,7 @@ constexpr auto sorted_rows = [] {
         {"GETSET", Kind::set},
         {"SETNX", Kind::set_new},
         {"SETEX", Kind::set_ttl},
-        {"PSETEX", Kind::set_ttl},
+        {"PSETEX", Kind::set_ttl_ms},
         {"MSET", Kind::set_many},
         {"MSETNX", Kind::set_many},
         {"INCR", Kind::counter},
@@ -262,12 +263,15 @@ struct Parts {
 
 GrowthModel value_model(Kind kind, const GrowthArguments& arguments, const Parts& parts) {
     GrowthModel model{.shape = GrowthShape::value, .units = 1};
-    std::uint32_t value_at = kind == Kind::set_ttl ? 3 : 2;
+    const bool ttl_first = kind == Kind::set_ttl || kind == Kind::set_ttl_ms;
+    std::uint32_t value_at = ttl_first ? 3 : 2;
     double length = static_cast<double>(arguments.length(value_at));
     const bool number = is_number(arguments.text(value_at));
     double expires = 0;
-    if (kind == Kind::set_ttl) {
-        const std::int64_t given = number_of(arguments.text(2)).value_or(0);
+    if (ttl_first) {
+        const std::int64_t unit = kind == Kind::set_ttl_ms ? 1000 : 1;
+        const std::int64_t ttl = number_of(arguments.text(2)).value_or(0);
+        const std::int64_t given = ttl / unit + (ttl % unit > 0 ? 1 : 0);
         model.ttl_s = given > 0 ? count_of(static_cast<std::uint64_t>(given)) : 0;
         expires = expires_entry;
     } else if (kind == Kind::set) {
@@ -438,6 +442,7 @@ GrowthModel growth_model(
     switch (*kind) {
         case Kind::set:
         case Kind::set_ttl:
+        case Kind::set_ttl_ms:
         case Kind::set_new:
         case Kind::set_many:
             return value_model(*kind, arguments, parts);

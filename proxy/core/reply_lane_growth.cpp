@@ -11,7 +11,7 @@ namespace {
 policy::GrowthReply first_line_of(std::string_view bytes) noexcept {
     using Kind = policy::GrowthReply::Kind;
     constexpr std::size_t line_bytes_max = 24;
-    const std::string_view line = bytes.substr(1, bytes.substr(1, line_bytes_max).find('\r'));
+    const std::size_t end = bytes.substr(1, line_bytes_max).find('\r');
     switch (bytes.front()) {
         case '-':
         case '!':
@@ -22,8 +22,8 @@ policy::GrowthReply first_line_of(std::string_view bytes) noexcept {
         case '$':
         case '*':
         case '~': {
-            const auto number = resp::parse_canonical(line);
-            if (!number) {
+            const auto number = resp::parse_canonical(bytes.substr(1, end));
+            if (!number || end == std::string_view::npos) {  // more of it may be to come
                 return {};
             }
             if (bytes.front() == ':') {

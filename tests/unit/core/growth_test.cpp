@@ -31,7 +31,7 @@ class Growth : public testing::TestWithParam<std::size_t> {
     std::string shown;
     Dialogue dialogue{policy::Mode::observe, GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Pieces, Growth, testing::Values(0, 5, 64));
+INSTANTIATE_TEST_SUITE_P(Pieces, Growth, testing::Values(0, 64));
 
 TEST_P(Growth, EachCommandIsToldItsOwnReply) {
     const std::string replies =
