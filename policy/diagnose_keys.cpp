@@ -9,6 +9,7 @@ namespace spillway::policy::words {
 namespace {
 
 constexpr std::size_t name_bytes_max = 64;
+constexpr std::int64_t sampled_min = 20;  // fewer are no sample
 
 [[nodiscard]] std::string key_name(const Figures& f, const SampledKey& key) {
     const std::string shown = plain(display_key(key.key, f.in.keys), name_bytes_max);
@@ -117,23 +118,46 @@ void advise_zset(const SampledKey& key, const std::string& name, Story& story) {
     }
 }
 
+// "42 MiB", or where not every element was looked at "about 42 MiB (between 40 and 45 MiB)".
+[[nodiscard]] std::string held_by(const SampledKey& key) {
+    const double held = static_cast<double>(key.bytes);
+    const double error = error_of(key);
+    if (error <= .02 * held) {
+        return size(held);
+    }
+    if (error > .5 * held) {
+        return "about " + size(held);  // bounds so far apart say no more
+    }
+    return "about " + size(held) + " (between " + size(held - error) + " and " +
+           size(held + error) + ")";
+}
+
+// By the sample, as the table of keys has it: what INFO calls data, less an estimate, may be
+// anything.
+void tell_others(const Figures& f, Story& story) {
+    const std::int64_t others = f.sample().keys - 1;
+    const KeySummary& keys = *f.in.sample;
+    const auto held = static_cast<double>(f.biggest->bytes);
+    const bool seen = keys.complete || keys.sampled >= sampled_min;
+    const double bytes = (seen ? keys.bytes.value + keys.unexplained : f.data) - held;
+    if (others < 1 || bytes < 1) {
+        return;
+    }
+    story.evidence.push_back(
+        "the other " + count_text(others) + (others == 1 ? " key takes " : " keys together take ") +
+        (keys.complete ? "" : "about ") + size(bytes)
+    );
+}
+
 }  // namespace
 
 void big_key(const Figures& f, Story& story) {
     const SampledKey& key = *f.biggest;
-    const double held = static_cast<double>(key.bytes);
     story.evidence.push_back(
-        "the " + described(f, key) + " holds " + size(held) + ", " + percent_text(f.biggest_share) +
-        " of the dataset"
+        "the " + described(f, key) + " holds " + held_by(key) + ", " +
+        percent_text(f.biggest_share) + " of the dataset"
     );
-    if (f.sample().keys > 1) {
-        const std::int64_t others = f.sample().keys - 1;
-        story.evidence.push_back(
-            "the other " + count_text(others) +
-            (others == 1 ? " key takes " : " keys together take ") +
-            size(std::max(0., f.data - held))
-        );
-    }
+    tell_others(f, story);
     const std::string name = key_name(f, key);
     switch (key.type) {
         case KeyType::hash:
@@ -173,14 +197,12 @@ std::string against_big_key(const Figures& f) {
     if (f.biggest == nullptr || !(f.in.sample->complete || f.in.sample->unexplained <= 0)) {
         return {};
     }
-    return "not one big key: the largest found holds " +
-           size(static_cast<double>(f.biggest->bytes)) + ", " + percent_text(f.biggest_share) +
-           " of the dataset";
+    return "not one big key: the largest found holds " + held_by(*f.biggest) + ", " +
+           percent_text(f.biggest_share) + " of the dataset";
 }
 
 void tell_keys(const Figures& f, Story& story) {
     const KeySummary* keys = f.in.sample;
-    constexpr std::int64_t sampled_min = 20;  // fewer are no sample
     if (keys == nullptr || (keys->sampled < sampled_min && !keys->complete)) {
         return;
     }

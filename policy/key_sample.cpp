@@ -15,8 +15,14 @@ constexpr double normal_95 = 1.96;
 // A found key of this share of the data, or more, is taken out of the sample and counted as it is:
 // drawn by chance it would stand for many keys like it, not drawn for none.
 constexpr double large_share = .01;
+// What MEMORY USAGE of all keys and INFO's dataset differ by, as a standard deviation: the
+// allocator rounds up, and connections are in the latter.
+constexpr double dataset_tolerance = .01;
+constexpr double dataset_tolerance_bytes = 256 << 10;
+// Errors that explain what is missing; beyond it is something else that is missing.
+constexpr double deviations_explaining = 3;
 constexpr std::int64_t large_bytes_min = 256 << 10;
-// MEMORY USAGE guesses collections from a few elements, and tables are shared out by rule of thumb.
+// Errors of the sizes are no certainty, and tables are shared out by rule of thumb.
 constexpr double unexplained_share_min = .15;
 // Buckets, up to twice as many as keys or more while they double; of a TTL its entry besides.
 constexpr double table_bytes_per_key = 32;
@@ -46,10 +52,11 @@ class Total {
         return sum;
     }
 
-    template <class Measure>
-    [[nodiscard]] Estimate interval(Measure measure) const {
-        const double value = sum(measure);
-        const double error = normal_95 * std::sqrt(variance(measure));
+    // Of all keys together: by which of them were drawn, and by what is guessed of each.
+    [[nodiscard]] Estimate sizes() const {
+        const auto bytes = [](const SampledKey& key) { return static_cast<double>(key.bytes); };
+        const double value = sum(bytes);
+        const double error = normal_95 * std::sqrt(variance(bytes) + variance_of_sizes());
         return {std::max(0., value - error), value, value + error};
     }
 
@@ -70,7 +77,18 @@ class Total {
         return {std::max(0., value - error), value, std::min(1., value + error)};
     }
 
-  private:
+    // Of the sum of all sizes, by what single sizes are uncertain.
+    [[nodiscard]] double variance_of_sizes() const {
+        double sum = 0;
+        for (const auto part : {drawn_, certain_}) {
+            for (const Weighed& w : part) {
+                const double deviation = w.weight * error_of(*w.key) / normal_95;
+                sum += deviation * deviation;
+            }
+        }
+        return sum;
+    }
+
     template <class Measure>
     [[nodiscard]] double variance(Measure measure) const {
         const auto n = static_cast<double>(drawn_.size());
@@ -89,6 +107,7 @@ class Total {
         return all * all * spread / n * unseen_;
     }
 
+  private:
     std::span<const Weighed> drawn_;
     std::span<const Weighed> certain_;
     double unseen_;  // share of the keys that were not drawn: nothing of those drawn is uncertain
@@ -205,6 +224,108 @@ void date(KeySummary& summary, const MemorySample& server) noexcept {
     summary.dataset_bytes = server.used_memory_dataset;
 }
 
+bool is_large(std::int64_t bytes, std::int64_t data_bytes) noexcept {
+    return bytes >= std::max<std::int64_t>(
+                        large_bytes_min,
+                        static_cast<std::int64_t>(large_share * static_cast<double>(data_bytes))
+                    );
+}
+
+double error_of(const SampledKey& key) noexcept {
+    if (key.error >= 0) {
+        return static_cast<double>(key.error);
+    }
+    // Strings, modules' types and what is stored in one piece are measured, not guessed.
+    const bool guessed = key.type != KeyType::string && key.type != KeyType::other;
+    return guessed && key.bytes >= large_bytes_min ? bytes_of(key) : 0;
+}
+
+namespace {
+
+// The keys of a summary, copied: sizes that are no certainty may be corrected.
+struct Parts {
+    std::vector<SampledKey> keys;  // of which the others speak
+    std::vector<Weighed> certain;
+    std::vector<Weighed> drawn;
+    double unseen = 0;
+};
+
+[[nodiscard]] Parts parted(
+    std::span<const SampledKey> sampled,
+    std::span<const SampledKey> found,
+    std::int64_t keys,
+    std::int64_t data_bytes
+) {
+    Parts parts;
+    std::set<Name> taken;
+    std::vector<std::pair<const SampledKey*, bool>> chosen;
+    for (const SampledKey& key : found) {
+        if (is_large(key.bytes, data_bytes) && taken.insert(name_of_key(key)).second) {
+            chosen.emplace_back(&key, true);
+        }
+    }
+    // One drawn key that, taken for its share of all keys, would exceed the data is no sample of
+    // them.
+    const double stands_for =
+        static_cast<double>(keys) / static_cast<double>(std::max<std::size_t>(sampled.size(), 1));
+    for (const SampledKey& key : sampled) {
+        if (taken.insert(name_of_key(key)).second) {
+            const bool alone = is_large(key.bytes, data_bytes) &&
+                               bytes_of(key) * stands_for > static_cast<double>(data_bytes);
+            chosen.emplace_back(&key, alone);
+        }
+    }
+    parts.keys.reserve(chosen.size());
+    for (const auto& [key, certain] : chosen) {
+        parts.keys.push_back(*key);
+        (certain ? parts.certain : parts.drawn).push_back({&parts.keys.back(), 1});
+    }
+    const double others =
+        std::max(static_cast<double>(keys) - static_cast<double>(parts.certain.size()), 0.);
+    const auto n = static_cast<double>(parts.drawn.size());
+    for (Weighed& w : parts.drawn) {
+        w.weight = std::max(1., others / n);
+    }
+    parts.unseen = others > n ? 1 - n / others : 0;
+    return parts;
+}
+
+// Sizes that are estimates give way, each by as much as it is uncertain (least squares): all keys
+// together are the data, and none holds more than there is.
+void reconcile(Parts& parts, std::int64_t data_bytes) {
+    const auto data = static_cast<double>(data_bytes);
+    const Total total(parts.drawn, parts.certain, parts.unseen);
+    const double of_sizes = total.variance_of_sizes();
+    if (data <= 0 || of_sizes <= 0) {
+        return;
+    }
+    const double tolerance = dataset_tolerance * data + dataset_tolerance_bytes;
+    const double variance = of_sizes + total.variance(bytes_of) + tolerance * tolerance;
+    const bool all_known = !parts.drawn.empty() || parts.unseen <= 0;
+    double gap = data - total.sum(bytes_of);
+    if (gap > 0 && (!all_known || gap > deviations_explaining * std::sqrt(variance))) {
+        gap = 0;
+    }
+    std::vector<double> weights(parts.keys.size(), 1);
+    for (const Weighed& w : parts.drawn) {
+        weights[static_cast<std::size_t>(w.key - parts.keys.data())] = w.weight;
+    }
+    for (std::size_t i = 0; i < parts.keys.size(); ++i) {
+        SampledKey& key = parts.keys[i];
+        const double error = error_of(key);
+        if (error <= 0) {
+            continue;
+        }
+        const double own = error * error / (normal_95 * normal_95);
+        const double known = std::max(0., 1 - weights[i] * weights[i] * own / variance);
+        const double bytes = bytes_of(key) + gap * weights[i] * own / variance;
+        key.bytes = static_cast<std::int64_t>(std::clamp(bytes, 0., data));
+        key.error = all_known ? static_cast<std::int64_t>(error * std::sqrt(known)) : key.error;
+    }
+}
+
+}  // namespace
+
 KeySummary summarize(
     std::span<const SampledKey> sampled,
     std::span<const SampledKey> found,
@@ -215,46 +336,18 @@ KeySummary summarize(
     KeySummary out;
     out.keys = std::max<std::int64_t>(keys, 0);
     out.searched = searched;
-    const auto large = std::max<std::int64_t>(
-        large_bytes_min, static_cast<std::int64_t>(large_share * static_cast<double>(data_bytes))
-    );
-    std::vector<Weighed> certain;
-    std::set<Name> taken;
-    for (const SampledKey& key : found) {
-        if (key.bytes >= large && taken.insert(name_of_key(key)).second) {
-            certain.push_back({&key, 1});
-        }
-    }
-    // One drawn key that, taken for its share of all keys, would exceed the data is no sample of
-    // them.
-    const double stands_for = static_cast<double>(out.keys) /
-                              static_cast<double>(std::max<std::size_t>(sampled.size(), 1));
-    std::vector<Weighed> drawn;
-    for (const SampledKey& key : sampled) {
-        if (taken.insert(name_of_key(key)).second) {
-            const bool alone =
-                key.bytes >= large && bytes_of(key) * stands_for > static_cast<double>(data_bytes);
-            (alone ? certain : drawn).push_back({&key, 1});
-        }
-    }
-    const double others =
-        std::max(static_cast<double>(out.keys) - static_cast<double>(certain.size()), 0.);
-    const auto n = static_cast<double>(drawn.size());
-    const double weight = n > 0 ? std::max(1., others / n) : 0;
-    for (Weighed& w : drawn) {
-        w.weight = weight;
-    }
-    out.sampled = static_cast<std::int64_t>(drawn.size() + certain.size());
-    const double unseen = others > n ? 1 - n / others : 0;
-    out.complete = out.sampled > 0 && unseen <= 0;
+    Parts parts = parted(sampled, found, out.keys, data_bytes);
+    reconcile(parts, data_bytes);
+    out.sampled = static_cast<std::int64_t>(parts.keys.size());
+    out.complete = out.sampled > 0 && parts.unseen <= 0;
     const auto collection = [](const SampledKey& key) { return key.type != KeyType::string; };
     out.collections = std::count_if(sampled.begin(), sampled.end(), collection) +
                       std::count_if(found.begin(), found.end(), collection);
 
-    const Total total(drawn, certain, unseen);
-    std::vector<Weighed> all = certain;
-    all.insert(all.end(), drawn.begin(), drawn.end());
-    out.bytes = total.interval(bytes_of);
+    const Total total(parts.drawn, parts.certain, parts.unseen);
+    std::vector<Weighed> all = parts.certain;
+    all.insert(all.end(), parts.drawn.begin(), parts.drawn.end());
+    out.bytes = total.sizes();
     const auto one = [](const SampledKey&) { return 1.; };
     out.with_ttl_keys =
         total.ratio([](const SampledKey& key) { return has_ttl(key) ? 1. : 0.; }, one);
@@ -269,7 +362,7 @@ KeySummary summarize(
         table_bytes_per_key * static_cast<double>(out.keys) +
         table_bytes_per_ttl * out.with_ttl_keys.value * static_cast<double>(out.keys);
     const double data = static_cast<double>(data_bytes) - tables;
-    if (!out.complete && !drawn.empty() && data - out.bytes.high > unexplained_share_min * data) {
+    if (!out.complete && !parts.drawn.empty() && data - out.bytes.high > unexplained_share_min * data) {
         out.unexplained = data - out.bytes.value;
     }
     return out;

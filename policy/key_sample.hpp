@@ -34,6 +34,9 @@ struct SampledKey {
     std::int64_t ttl_ms = -1;  // -1 = none
     std::int64_t idle_s = -1;  // OBJECT IDLETIME; -1 = not asked, or the policy hides it
     std::int64_t length = -1;  // elements, or bytes of a string; -1 = not asked
+    // Half of a 95 % interval around `bytes`; 0 = exact, -1 = by the first five elements, if it has
+    // so many.
+    std::int64_t error = -1;
 };
 
 // 95 of 100 samples like this one hold the true value between low and high.
@@ -76,6 +79,12 @@ struct KeySummary {
     [[nodiscard]] bool known() const noexcept { return sampled > 0; }
 };
 
+// A good part of the data: it counts as it is, and is worth a closer look.
+[[nodiscard]] bool is_large(std::int64_t bytes, std::int64_t data_bytes) noexcept;
+
+// Half of the interval around the key's size, as far as it is worth telling; else 0.
+[[nodiscard]] double error_of(const SampledKey& key) noexcept;
+
 // The server still holds what was sampled, give or take a tenth; not after a flush or a burst.
 [[nodiscard]] bool still_holds(const KeySummary& summary, const MemorySample& server) noexcept;
 
@@ -85,6 +94,7 @@ void date(KeySummary& summary, const MemorySample& server) noexcept;
 
 // `sampled` was drawn at random from `keys` keys; `found` was looked for because it may be large,
 // and stands for itself only. `data_bytes` is what INFO says that data takes. A key may be in both.
+// Where sizes are estimates and do not add up to the data, those least certain give way.
 [[nodiscard]] KeySummary summarize(
     std::span<const SampledKey> sampled,
     std::span<const SampledKey> found,

@@ -18,32 +18,13 @@ constexpr std::size_t search_count = 500;    // a millisecond of server time
 constexpr std::size_t key_bytes_max = 4096;  // a longer one is not worth sending back four times
 constexpr std::size_t candidates_max = 64;
 constexpr double explained_enough = .15;
+constexpr std::int64_t element_bytes = 64;  // of a collection's, with what it takes to keep it
 
 [[nodiscard]] std::optional<std::int64_t> integer(const resp::Reply& reply) noexcept {
     if (reply.type == resp::ReplyType::integer) {
         return reply.integer;
     }
     return std::nullopt;
-}
-
-[[nodiscard]] std::string_view length_command(KeyType type) noexcept {
-    switch (type) {
-        case KeyType::string:
-            return "STRLEN";
-        case KeyType::list:
-            return "LLEN";
-        case KeyType::set:
-            return "SCARD";
-        case KeyType::zset:
-            return "ZCARD";
-        case KeyType::hash:
-            return "HLEN";
-        case KeyType::stream:
-            return "XLEN";
-        case KeyType::other:
-            break;
-    }
-    return "TYPE";  // an answer that is no number
 }
 
 }  // namespace
@@ -136,6 +117,14 @@ std::vector<Command> KeyWalk::next() {
         asked_ = Ask::lengths;
         return ask_lengths();
     }
+    if (closer_.busy()) {
+        asked_ = Ask::sizes;
+        std::vector<Command> out;
+        select(closer_.db(), out);
+        const std::vector<Command> sizes = closer_.ask();
+        out.insert(out.end(), sizes.begin(), sizes.end());
+        return out;
+    }
     if (!waiting_.empty()) {
         asked_ = Ask::facts;
         return ask_facts();
@@ -146,8 +135,18 @@ std::vector<Command> KeyWalk::next() {
 
 // Goes on to the next database, type or stage when there is nothing left to ask in this one.
 void KeyWalk::advance() {
-    while (waiting_.empty()) {
+    if (stage_ == Stage::search && found_large_ && !closer_.busy() && !look_closer()) {
+        found_large_ = false;
+        if (!is_missing()) {
+            waiting_.clear();
+            stage_ = Stage::lengths;
+        }
+    }
+    while (waiting_.empty() && !closer_.busy()) {
         if (stage_ == Stage::candidates) {
+            if (look_closer()) {
+                return;
+            }
             stage_ = Stage::sample;
             draws_left_ = 3 * share_of(databases_.front());
         } else if (stage_ == Stage::sample) {
@@ -155,17 +154,20 @@ void KeyWalk::advance() {
             if (!enough && !pass_over_ && (!plan_.clustered || draws_left_ > 0)) {
                 return;
             }
-            if (++at_database_ == databases_.size()) {
-                begin_search();
+            if (at_database_ + 1 == databases_.size()) {
+                if (!look_closer()) {
+                    begin_search();
+                }
                 continue;
             }
+            ++at_database_;
             cursor_ = "0";
             pass_over_ = false;
             drawn_in_database_ = 0;
             draws_left_ = 3 * share_of(databases_[at_database_]);
         } else if (stage_ == Stage::search) {
             const bool over = searched_ >= plan_.searched_max || found_.size() >= plan_.found_max;
-            if (!pass_over_ && !over) {
+            if ((!pass_over_ && !over) || look_closer()) {
                 return;
             }
             if (over) {
@@ -182,6 +184,12 @@ void KeyWalk::advance() {
 // There are bytes of data for which nothing that was seen accounts.
 bool KeyWalk::is_missing() const {
     return summary().unexplained > explained_enough * static_cast<double>(plan_.data_bytes);
+}
+
+// Whether there is something to measure again, by what is known so far.
+bool KeyWalk::look_closer() {
+    closer_.plan(sampled_, found_, plan_.data_bytes, is_missing());
+    return closer_.busy();
 }
 
 void KeyWalk::begin_search() {
@@ -266,7 +274,9 @@ std::vector<Command> KeyWalk::ask_facts() {
             continue;
         }
         out.push_back({"MEMORY", "USAGE", name.second, "SAMPLES", "5"});
-        if (!sizes_only) {
+        if (sizes_only) {
+            out.push_back({std::string(length_command(plan_.types.order[at_type_])), name.second});
+        } else {
             out.push_back({"TYPE", name.second});
             out.push_back({"PTTL", name.second});
         }
@@ -315,7 +325,19 @@ void KeyWalk::take_replies(std::span<const resp::Reply> replies) {
         }
         replies = replies.subspan(1);
     }
-    asked_ == Ask::names ? take_names(replies) : take_facts(replies);
+    if (asked_ == Ask::sizes) {
+        take_sizes(replies);
+    } else {
+        asked_ == Ask::names ? take_names(replies) : take_facts(replies);
+    }
+}
+
+void KeyWalk::take_sizes(std::span<const resp::Reply> replies) {
+    if (const resp::Reply* refusal = closer_.take(replies)) {
+        note_refusal("MEMORY USAGE", *refusal);
+    }
+    closer_.apply(sampled_);
+    closer_.apply(found_);
 }
 
 void KeyWalk::take_names(std::span<const resp::Reply> replies) {
@@ -383,9 +405,8 @@ void KeyWalk::enqueue(std::string_view key) {
 
 void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
     const bool sizes_only = stage_ == Stage::search;
-    const std::size_t each = sizes_only ? 1 : asks_idle_ ? 4 : 3;
+    const std::size_t each = sizes_only ? 2 : asks_idle_ ? 4 : 3;
     std::size_t measured = 0;
-    bool found_large = false;
     for (std::size_t i = 0; i < asked_names_.size() && (i + 1) * each <= replies.size(); ++i) {
         const auto of_key = replies.subspan(i * each, each);
         SampledKey key;
@@ -397,6 +418,7 @@ void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
         }
         if (sizes_only) {
             key.type = plan_.types.order[at_type_];
+            key.length = integer(of_key[1]).value_or(-1);
         } else {
             take_kind(of_key.subspan(1), key);
         }
@@ -406,12 +428,11 @@ void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
         }
         key.bytes = *bytes;
         ++measured;
-        found_large = found_large || key.bytes > plan_.data_bytes / 50;
+        // Its first elements may be its smallest.
+        const std::int64_t elements = key.type == KeyType::string ? 0 : key.length;
+        const std::int64_t may_hold = std::max(key.bytes, elements * element_bytes);
+        found_large_ = found_large_ || may_hold > plan_.data_bytes / 50;
         (stage_ == Stage::sample ? sampled_ : found_).push_back(std::move(key));
-    }
-    if (stage_ == Stage::search && found_large && !is_missing()) {
-        waiting_.clear();
-        stage_ = Stage::lengths;
     }
     if (measured == 0 && stage_ == Stage::sample && plan_.clustered && draws_left_ == 0) {
         pass_over_ = true;
@@ -435,7 +456,8 @@ void KeyWalk::take_lengths(std::span<const resp::Reply> replies) {
         biggest_[i].ttl_ms = std::max<std::int64_t>(integer(replies[3 * i + 2]).value_or(-1), -1);
         for (SampledKey& key : found_) {
             if (key.db == biggest_[i].db && key.key == biggest_[i].key) {
-                key = biggest_[i];
+                key.length = biggest_[i].length;
+                key.ttl_ms = biggest_[i].ttl_ms;
             }
         }
     }
@@ -476,6 +498,9 @@ KeySummary KeyWalk::summary() const {
 }
 
 double KeyWalk::progress() const noexcept {
+    if (closer_.busy()) {
+        return closer_.progress();
+    }
     switch (stage_) {
         case Stage::candidates:
             return 0;
@@ -499,7 +524,9 @@ double KeyWalk::progress() const noexcept {
 }
 
 std::string_view KeyWalk::doing() const noexcept {
-    return stage_ == Stage::search ? "looking for large keys" : "sampling keys";
+    return closer_.busy()            ? "measuring large keys"
+           : stage_ == Stage::search ? "looking for large keys"
+                                     : "sampling keys";
 }
 
 }  // namespace spillway::policy

@@ -2,6 +2,7 @@
 // leaves memory unexplained, a search for the few large keys that a sample misses.
 #pragma once
 
+#include "policy/key_closer_look.hpp"
 #include "policy/key_sample.hpp"
 #include "resp/reply_tree.hpp"
 
@@ -16,8 +17,6 @@
 #include <vector>
 
 namespace spillway::policy {
-
-using Command = std::vector<std::string>;
 
 // The types in which large keys are looked for; the first `used` of them are known to be written.
 struct TypesByUse {
@@ -49,10 +48,11 @@ struct KeyWalkPlan {
 void rebase(KeyWalkPlan& plan, const MemorySample& server);
 
 // Pure: the commands of next() are sent as one pipeline, their replies given to take(). Every
-// command is O(1) or bounded by its COUNT; MEMORY USAGE looks at five elements at most.
+// command is O(1) or bounded by its COUNT; MEMORY USAGE looks at five elements, and at more, still
+// bounded, of the few keys that matter.
 //
 //   candidates ──► sample (SCAN from the start, RANDOMKEY in a cluster) ──► search by type ──►
-//   lengths
+//   lengths; after each of them but the last a closer look at the large keys that it found
 class KeyWalk {
   public:
     explicit KeyWalk(KeyWalkPlan plan);
@@ -75,12 +75,14 @@ class KeyWalk {
 
   private:
     enum class Stage : std::uint8_t { candidates, sample, search, lengths, done };
-    enum class Ask : std::uint8_t { names, facts, lengths };
+    enum class Ask : std::uint8_t { names, facts, sizes, lengths };
     using Name = std::pair<std::int32_t, std::string>;
 
     void take_replies(std::span<const resp::Reply> replies);
     void advance();
     [[nodiscard]] bool is_missing() const;
+    [[nodiscard]] bool look_closer();
+    void take_sizes(std::span<const resp::Reply> replies);
     void begin_search();
     void next_pass();
     void select(std::int32_t db, std::vector<Command>& out);
@@ -121,6 +123,8 @@ class KeyWalk {
     std::set<Name> seen_;
     std::vector<SampledKey> sampled_;
     std::vector<SampledKey> found_;
+    CloserLook closer_;
+    bool found_large_ = false;  // since the last look at what is missing
     std::vector<SampledKey> biggest_;
     std::vector<std::string> refused_;
 };

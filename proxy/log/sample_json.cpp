@@ -3,6 +3,7 @@
 
 #include "proxy/log/encode.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <boost/json/array.hpp>
@@ -50,11 +51,15 @@ namespace json = boost::json;
 [[nodiscard]] json::object key_json(
     const policy::SampledKey& key, const policy::KeyDisplay& display
 ) {
+    const auto bytes = static_cast<double>(key.bytes);
+    const double error = policy::error_of(key);
     return {
         {"key", text_json(policy::display_key(key.key, display))},
         {"db", key.db},
         {"type", policy::name_of(key.type)},
         {"bytes", key.bytes},
+        {"bytes_low", whole(std::max(0., bytes - error))},
+        {"bytes_high", whole(bytes + error)},
         {"length", known(key.length)},
         {"ttl_ms", known(key.ttl_ms)}};
 }

@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import random
 import select
 import signal
 import subprocess
@@ -117,6 +118,59 @@ class Reading(DoctorTest):
         self.assertEqual(self.redis.command("DBSIZE"), before)
         for name in ("keys", "config|set", "monitor", "flushall", "memory|purge", "object|freq", "object|idletime"):
             self.assertEqual(self.redis.calls(name), 0, name)
+
+
+class Sizes(DoctorTest):
+    """MEMORY USAGE with a few samples is off by half and more where elements are uneven."""
+
+    def examine(self, others, key, commands):
+        self.server(maxmemory="48mb")
+        link = self.redis.control
+        link.pipeline([("SET", f"other:{n}", "x" * 500) for n in range(others)])
+        while not any("OOM" in str(reply) for reply in link.pipeline([next(commands) for _ in range(200)])):
+            pass
+        code, out, _ = doctor(self.redis.url, "--json")
+        told = json.loads(out)
+        real = self.redis.command("MEMORY", "USAGE", key, "SAMPLES", 0)
+        rest = self.redis.command("MEMORY", "USAGE", "other:1") * others
+        biggest = told["sampled"]["biggest"][0]
+        self.assertEqual((code, told["cause"], biggest["key"]), (4, "big-key", key), told["evidence"])
+        self.assertAlmostEqual(biggest["bytes"] / real, 1, delta=0.05)
+        self.assertLessEqual(biggest["bytes_low"], real * 1.01)
+        self.assertGreaterEqual(biggest["bytes_high"], real * 0.99)
+        self.assertAlmostEqual((told["sampled"]["bytes"] - biggest["bytes"]) / rest, 1, delta=0.1)
+        data = int(self.redis.info("memory")["used_memory_dataset"])
+        self.assertAlmostEqual(told["sampled"]["bytes"] / data, 1, delta=0.05)
+        self.assertRegex(" ".join(told["evidence"]), r"the other [0-9,]+ keys together take about [4-9][.0-9]* MiB")
+        return told
+
+    def test_a_list_whose_head_is_half_empty(self):
+        self.examine(8000, "q", (("LPUSH", "q", "x" * 900) for _ in range(10 ** 6)))
+
+    def test_a_list_of_uneven_elements(self):
+        dice = random.Random(3)
+        self.examine(8000, "q", (("RPUSH", "q", "x" * dice.choice((50, 50, 50, 8000))) for _ in range(10 ** 6)))
+
+    def test_a_hash_of_uneven_fields(self):
+        for seed in range(3):
+            dice = random.Random(seed)
+            with self.subTest(seed):
+                self.examine(8000, "h", (("HSET", "h", f"{seed}:{n}", "x" * (5000 if dice.random() < .05 else 40))
+                                         for n in range(10 ** 6)))
+
+    def test_a_hash_whose_first_fields_are_small(self):
+        dice = random.Random(1)
+        told = self.examine(12_000, "h", (("HSET", "h", f"1:{n}", "x" * (40_000 if dice.random() < .04 else 40))
+                                          for n in range(10 ** 6)))
+        self.assertEqual(told["sampled"]["unexplained_bytes"], 0)
+
+    def test_no_command_takes_long(self):
+        self.server()
+        self.redis.control.pipeline([("HSET", "h", n, "x" * (n % 7 * 50)) for n in range(200_000)])
+        self.redis.command("CONFIG", "RESETSTAT")
+        doctor(self.redis.url)
+        stats = self.redis.info("latencystats")["latency_percentiles_usec_memory|usage"]
+        self.assertLess(float(stats.split("p99.9=")[1]), 10_000, "a look at every field takes some 30 ms here")
 
 
 class Rights(DoctorTest):

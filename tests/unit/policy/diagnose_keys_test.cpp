@@ -13,7 +13,8 @@ KeySummary with_big_key(KeyType type, std::int64_t bytes) {
     keys.keys = 29'684;  // as noeviction_full
     keys.sampled = 500;
     keys.bytes = {29e6, 30e6, 31e6};
-    SampledKey big{.key = "sessions:4711", .type = type, .bytes = bytes, .length = 300'000};
+    SampledKey big{
+        .key = "sessions:4711", .type = type, .bytes = bytes, .length = 300'000, .error = 0};
     keys.biggest.push_back(big);
     keys.groups.push_back(
         {.pattern = "sessions:*",
@@ -46,6 +47,20 @@ TEST(DiagnoseKeys, OneKeyThatDominatesIsTheCause) {
     EXPECT_EQ(
         look(scene, with_big_key(KeyType::hash, 5'000'000)).cause, Cause::noeviction_at_ceiling
     );
+}
+
+TEST(DiagnoseKeys, ASizeThatIsAnEstimateIsSaidToBe) {
+    const Scene scene({}, sample_of("noeviction_full"));
+    KeySummary keys = with_big_key(KeyType::hash, 20'000'000);
+    keys.biggest.front().error = 2'000'000;
+    const Diagnosis d = look(scene, keys);
+    EXPECT_TRUE(says(d.evidence, "holds about 19 MiB (between 17 MiB and 21 MiB), 6")) << all_of(d);
+    EXPECT_TRUE(says(d.evidence, "keys together take about 9.5 MiB")) << all_of(d);
+    keys.biggest.front().error = -1;
+    EXPECT_TRUE(says(look(scene, keys).evidence, "holds about 19 MiB, 6")) << all_of(d);
+    keys.sampled = 1;  // nothing but the key that was refused was looked at
+    keys.bytes = {20e6, 20e6, 20e6};
+    EXPECT_FALSE(says(look(scene, keys).evidence, "together take 0 B")) << all_of(d);
 }
 
 TEST(DiagnoseKeys, KeysAreNamedAsTheyMayBe) {

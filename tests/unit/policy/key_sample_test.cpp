@@ -117,6 +117,37 @@ TEST(KeySample, AHugeKeyDrawnByChanceDoesNotStandForHundreds) {
     EXPECT_NEAR(seen.bytes.value, 250'000'000, 1e6);
 }
 
+// Five fields out of many may be the large ones.
+TEST(KeySample, NoKeyHoldsMoreThanThereIs) {
+    std::vector<SampledKey> many;
+    for (int i = 0; i < 2000; ++i) {
+        many.push_back(key("k:" + std::to_string(i), 584));
+    }
+    SampledKey huge{.key = "h", .type = KeyType::hash, .bytes = 132'000'000, .length = 126'000};
+    constexpr double others = 8000 * 584;
+    for (const std::int64_t error : {-1, 140'000'000}) {
+        huge.error = error;
+        const KeySummary seen = summarize(many, std::span(&huge, 1), 8001, 48'000'000, 0);
+        EXPECT_NEAR(static_cast<double>(seen.biggest.front().bytes), 48e6 - others, 1e6);
+        EXPECT_NEAR(seen.bytes.value, 48e6, 1e6);
+        EXPECT_NEAR(error_of(seen.biggest.front()), 1.5e6, 1.2e6) << "the data bounds it";
+    }
+    const KeySummary alone = summarize({}, std::span(&huge, 1), 8001, 48'000'000, 0);
+    EXPECT_LE(alone.biggest.front().bytes, 48'000'000) << "nothing is known of the others";
+}
+
+TEST(KeySample, WhatIsMissingIsNotForcedOnAKeyThatIsSure) {
+    std::vector<SampledKey> many;
+    for (int i = 0; i < 2000; ++i) {
+        many.push_back(key("k:" + std::to_string(i), 584));
+    }
+    const SampledKey list{
+        .key = "q", .type = KeyType::list, .bytes = 20'000'000, .length = 9, .error = 200'000};
+    const KeySummary seen = summarize(many, std::span(&list, 1), 8001, 48'000'000, 0);
+    EXPECT_EQ(seen.biggest.front().bytes, 20'000'000);
+    EXPECT_NEAR(seen.unexplained, 48e6 - 20e6 - 8000 * 584, 1e5);
+}
+
 TEST(KeySample, IdleBytesOnlyWhereEveryKeySaysSo) {
     std::vector<SampledKey> keys = {key("a", 100), key("b", 300)};
     keys[0].idle_s = 10;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -17,6 +19,19 @@ struct ModelKey {
     std::int64_t bytes = 100;
     std::int64_t ttl_ms = -1;
     std::int64_t length = 7;
+    std::vector<std::int64_t> elements{};  // their sizes, as MEMORY USAGE meets them
+
+    // Of so many elements, as Redis estimates it.
+    [[nodiscard]] std::int64_t usage(std::size_t samples) const {
+        if (elements.empty()) {
+            return bytes;
+        }
+        const std::size_t seen = std::min(samples, elements.size());
+        const std::int64_t sum = std::accumulate(
+            elements.begin(), elements.begin() + static_cast<std::ptrdiff_t>(seen), std::int64_t{0}
+        );
+        return sum * static_cast<std::int64_t>(elements.size()) / static_cast<std::int64_t>(seen);
+    }
 };
 
 // Answers as Redis does, keys in the order of their insertion.
@@ -26,19 +41,31 @@ class ModelServer {
     std::string refused;  // a command that the user may not run
     std::map<std::string, int> calls;
     std::size_t pipeline_max = 0;
+    std::size_t samples_max = 0;    // of one MEMORY USAGE
+    std::size_t looked_at_max = 0;  // elements, by one pipeline
+    std::size_t looked_at = 0;
     Command first;
 
     void drive(KeyWalk& walk, int pipelines_max = 100'000) {
-        for (auto commands = walk.next(); !commands.empty(); commands = walk.next()) {
-            first = first.empty() ? commands.front() : first;
+        while (drive_once(walk)) {
             ASSERT_GT(pipelines_max--, 0) << "it does not end";
+        }
+    }
+
+    bool drive_once(KeyWalk& walk) {
+        const std::vector<Command> commands = walk.next();
+        if (!commands.empty()) {
+            first = first.empty() ? commands.front() : first;
             pipeline_max = std::max(pipeline_max, commands.size());
             std::vector<resp::Reply> replies;
+            looked_at = 0;
             for (const Command& command : commands) {
                 replies.push_back(answer(command));
             }
+            looked_at_max = std::max(looked_at_max, looked_at);
             walk.take(replies);
         }
+        return !commands.empty();
     }
 
     [[nodiscard]] KeyWalkPlan plan(std::int64_t data_bytes) const {
@@ -81,8 +108,11 @@ class ModelServer {
             return text(found->type);
         }
         if (command[0] == "MEMORY") {
-            EXPECT_EQ(command[4], "5") << "SAMPLES 0 looks at every element";
-            return integer(found->bytes);
+            const std::size_t samples = std::stoul(command[4]);
+            EXPECT_GT(samples, 0U) << "SAMPLES 0 looks at every element";
+            looked_at += samples;
+            samples_max = std::max(samples_max, samples);
+            return integer(found->usage(samples));
         }
         return integer(
             command[0] == "PTTL"     ? found->ttl_ms
@@ -95,6 +125,7 @@ class ModelServer {
         auto& index = indexes_[database_];
         const std::vector<ModelKey>& keys = databases[database_];
         if (index.size() != keys.size()) {
+            index.clear();
             for (const ModelKey& key : keys) {
                 index[key.name] = &key;
             }
@@ -295,6 +326,100 @@ TEST(KeySampleWalk, AReplyOfUnknownShapeEndsIt) {
     walk.take(strange);
     server.drive(walk, 10);
     EXPECT_FALSE(walk.summary().known());
+}
+
+// A collection whose elements come in this order.
+ModelKey collection(std::string type, std::vector<std::int64_t> elements) {
+    ModelKey key{.name = "big", .type = std::move(type)};
+    key.length = static_cast<std::int64_t>(elements.size());
+    key.bytes = std::accumulate(elements.begin(), elements.end(), std::int64_t{0});
+    key.elements = std::move(elements);
+    return key;
+}
+
+// One element of 25 is a thousand times larger; so many at the start are all small or all large.
+std::vector<std::int64_t> uneven(std::size_t count, std::int64_t first, std::size_t alike) {
+    std::mt19937 random(7);
+    std::vector<std::int64_t> sizes(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        sizes[i] = i < alike ? first : random() % 25 == 0 ? 40'000 : 40;
+    }
+    return sizes;
+}
+
+TEST(KeySampleWalk, UnevenCollectionsAreMeasuredAndFitTheData) {
+    for (const std::int64_t first : {40, 40'000}) {
+        for (const bool in_the_sample : {false, true}) {
+            ModelServer server;
+            add(server, 0, "k:", 12'000, 584);
+            ModelKey hash = collection("hash", uneven(20'000, first, 9));
+            auto& keys = server.databases[0];
+            keys.insert(keys.begin() + (in_the_sample ? 50 : 9000), hash);
+            const std::int64_t data = 12'000 * 584 + hash.bytes;
+            KeyWalkPlan plan = server.plan(data);
+            plan.sampled_max = 500;
+            KeyWalk walk(std::move(plan));
+            server.drive(walk);
+            const KeySummary seen = walk.summary();
+            const SampledKey& big = seen.biggest.front();
+            ASSERT_EQ(big.key, "big");
+            EXPECT_NEAR(
+                static_cast<double>(big.bytes),
+                static_cast<double>(hash.bytes),
+                .05 * static_cast<double>(hash.bytes)
+            );
+            EXPECT_GT(big.error, 0) << "some of its elements alone were looked at";
+            EXPECT_LE(std::abs(big.bytes - hash.bytes), big.error);
+            EXPECT_NEAR(
+                seen.bytes.value, static_cast<double>(data), .03 * static_cast<double>(data)
+            );
+            EXPECT_EQ(seen.unexplained, 0);
+            EXPECT_LE(server.samples_max, 8192U);
+            EXPECT_LE(server.looked_at_max, 8192U) << "one pipeline does not hold the server up";
+        }
+    }
+}
+
+TEST(KeySampleWalk, ALongListIsFollowedToItsEnd) {
+    ModelServer server;
+    add(server, 0, "k:", 2000, 584);
+    std::vector<std::int64_t> nodes(6000, 8000);
+    nodes.front() = 700;  // the one that elements are pushed to
+    for (std::size_t i = 3000; i < nodes.size(); ++i) {
+        nodes[i] = 2500;  // older elements were smaller
+    }
+    const ModelKey list = collection("list", nodes);
+    server.databases[0].push_back(list);
+    KeyWalkPlan plan = server.plan(2000 * 584 + list.bytes + 400'000);
+    plan.candidates = {{0, "big"}};
+    KeyWalk walk(std::move(plan));
+    server.drive(walk);
+    const SampledKey big = walk.summary().biggest.front();
+    EXPECT_NEAR(static_cast<double>(big.bytes), static_cast<double>(list.bytes), 1000);
+    EXPECT_EQ(error_of(big), 0);
+}
+
+TEST(KeySampleWalk, EvenCollectionsAreSettledSoon) {
+    ModelServer server;
+    add(server, 0, "k:", 500, 584);
+    server.databases[0].push_back(collection("set", std::vector<std::int64_t>(100'000, 90)));
+    KeyWalk walk(server.plan(500 * 584 + 9'000'000));
+    server.drive(walk);
+    EXPECT_EQ(walk.summary().biggest.front().bytes, 9'000'000);
+    EXPECT_EQ(server.samples_max, 512U);
+}
+
+TEST(KeySampleWalk, AKeyThatGoesAwayIsNotAskedForever) {
+    ModelServer server;
+    add(server, 0, "k:", 100);
+    server.databases[0].push_back(collection("hash", uneven(20'000, 40'000, 5)));
+    KeyWalk walk(server.plan(50'000'000));
+    while (walk.doing() != "measuring large keys") {
+        ASSERT_TRUE(server.drive_once(walk));
+    }
+    server.databases[0].pop_back();
+    server.drive(walk, 100);
+    EXPECT_EQ(walk.summary().sampled, 101);
 }
 
 TEST(KeySampleWalk, TypesThatWereWrittenAreLookedThroughFirst) {
