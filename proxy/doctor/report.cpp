@@ -20,7 +20,9 @@ using policy::percent_text;
 
 constexpr unsigned width_min = 60;
 constexpr unsigned width_max = 110;
-constexpr std::size_t bar_cells = 32;
+constexpr std::size_t bar_cells_max = 32;
+constexpr std::size_t bar_lead = 50;  // columns before it: what it is of
+constexpr std::size_t name_cells_max = 40;
 constexpr std::size_t rows_shown = 5;
 
 [[nodiscard]] std::string size_text(double bytes) {
@@ -65,6 +67,7 @@ class Page {
     }
 
     [[nodiscard]] std::string bar(double share, std::string_view code) const {
+        const std::size_t bar_cells = std::min<std::size_t>(width_ - bar_lead, bar_cells_max);
         const double cells = std::clamp(share, 0., 1.) * static_cast<double>(bar_cells);
         auto full = static_cast<std::size_t>(cells);
         std::string text;
@@ -100,8 +103,15 @@ class Page {
     return text;
 }
 
+// Never without a space before it: cells stay apart, whatever is in them.
 [[nodiscard]] std::string right(const std::string& text, std::size_t width) {
-    return std::string(width - std::min(width, text.size()), ' ') + text;
+    return std::string(std::max(width, text.size() + 1) - text.size(), ' ') + text;
+}
+
+// "under 0.1 %" is for prose.
+[[nodiscard]] std::string share_cell(double share, std::size_t width) {
+    const std::string text = percent_text(share);
+    return right(text.starts_with("under ") ? "<" + text.substr(6) : text, width);
 }
 
 // Names come from clients: printable ASCII, and no wider than its column.
@@ -241,6 +251,52 @@ void write_list(
     }
 }
 
+// What is left of a line beside its other cells.
+[[nodiscard]] std::size_t name_cells(const Page& page, std::size_t others) {
+    return std::min<std::size_t>(page.width() - others, name_cells_max);
+}
+
+void write_groups(const policy::KeySummary& keys, Page& page) {
+    const std::size_t name = name_cells(page, 4 + 7 + 11 + 11 + 8 + 8);
+    page.line(page.dim(
+        "    " + left("keys like", name) + left("type", 7) + right("about", 11) +
+        right("bytes", 11) + right("share", 8) + right("no TTL", 8)
+    ));
+    for (std::size_t i = 0; i < std::min(keys.groups.size(), rows_shown); ++i) {
+        const policy::KeyGroup& group = keys.groups[i];
+        page.line(
+            "    " + left(name_text(group.pattern, name - 1), name) +
+            left(std::string(policy::name_of(group.type)), 7) +
+            right(count_text(std::llround(group.keys)), 11) + right(size_text(group.bytes), 11) +
+            share_cell(group.share.value, 8) + share_cell(group.without_ttl, 8)
+        );
+    }
+}
+
+void write_biggest(const policy::KeySummary& keys, Page& page) {
+    const std::size_t name = name_cells(page, 4 + 7 + 11 + 14 + 10);
+    page.line(page.dim(
+        "    " + left("largest keys", name) + left("type", 7) + right("elements", 11) +
+        right("bytes", 14) + right("TTL", 10)
+    ));
+    for (std::size_t i = 0; i < std::min(keys.biggest.size(), rows_shown); ++i) {
+        const policy::SampledKey& key = keys.biggest[i];
+        const bool counts = key.length >= 0 && key.type != policy::KeyType::string;
+        const bool guessed = policy::error_of(key) > .02 * static_cast<double>(key.bytes);
+        page.line(
+            "    " + left(name_text(key.key, name - 1), name) +
+            left(std::string(policy::name_of(key.type)), 7) +
+            right(counts ? count_text(key.length) : "", 11) +
+            right((guessed ? "about " : "") + bytes_text(key.bytes), 14) +
+            right(
+                key.ttl_ms < 0 ? "none"
+                               : policy::duration_text(static_cast<double>(key.ttl_ms) / 1e3),
+                10
+            )
+        );
+    }
+}
+
 void write_keys(const Findings& findings, Page& page) {
     const policy::KeySummary& keys = findings.keys;
     if (!keys.known()) {
@@ -252,39 +308,10 @@ void write_keys(const Findings& findings, Page& page) {
     basis += ", for " + policy::duration_text(static_cast<double>(findings.sampling_cost) / 1e9) +
              " of the server's time";
     page.heading("Who holds the data");
-    page.line("    " + page.dim("by " + basis));
-    page.line(page.dim(
-        "    " + left("keys like", 34) + left("type", 8) + right("about", 12) + right("bytes", 12) +
-        right("share", 10) + right("no TTL", 9)
-    ));
-    for (std::size_t i = 0; i < std::min(keys.groups.size(), rows_shown); ++i) {
-        const policy::KeyGroup& group = keys.groups[i];
-        page.line(
-            "    " + left(name_text(group.pattern, 33), 34) +
-            left(std::string(policy::name_of(group.type)), 8) +
-            right(count_text(std::llround(group.keys)), 12) + right(size_text(group.bytes), 12) +
-            right(percent_text(group.share.value), 10) + right(percent_text(group.without_ttl), 9)
-        );
-    }
+    page.item("by", basis);
+    write_groups(keys, page);
     page.line();
-    page.line(page.dim(
-        "    " + left("largest keys", 34) + left("type", 8) + right("elements", 12) +
-        right("bytes", 12) + right("TTL", 10)
-    ));
-    for (std::size_t i = 0; i < std::min(keys.biggest.size(), rows_shown); ++i) {
-        const policy::SampledKey& key = keys.biggest[i];
-        const bool counts = key.length >= 0 && key.type != policy::KeyType::string;
-        page.line(
-            "    " + left(name_text(key.key, 33), 34) +
-            left(std::string(policy::name_of(key.type)), 8) +
-            right(counts ? count_text(key.length) : "", 12) + right(bytes_text(key.bytes), 12) +
-            right(
-                key.ttl_ms < 0 ? "none"
-                               : policy::duration_text(static_cast<double>(key.ttl_ms) / 1e3),
-                10
-            )
-        );
-    }
+    write_biggest(keys, page);
 }
 
 }  // namespace

@@ -1,11 +1,15 @@
 # spillway doctor: exit status, what it needs and says when it lacks it, the terminal, --json and --watch.
+import fcntl
 import json
 import os
 import pty
 import random
+import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 import unittest
 
@@ -214,9 +218,10 @@ class Rights(DoctorTest):
 
 
 class Terminal(DoctorTest):
-    def run_on_terminal(self, *arguments, until_text=None, **env):
+    def run_on_terminal(self, *arguments, until_text=None, columns=100, **env):
         """What a person sees; ended by Ctrl-C once `until_text` was seen."""
         master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         base = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "LC_ALL", "LANG")}
         child = subprocess.Popen([*spillway_command(), "doctor", *arguments], stdin=slave, stdout=slave, stderr=slave,
                                  env={**base, "TERM": "xterm", "LANG": "C.UTF-8", **env}, start_new_session=True)
@@ -248,6 +253,14 @@ class Terminal(DoctorTest):
         self.assertIn("█", seen)
         self.assertIn("watching memory", seen)
         self.assertIn("sampling keys", seen)
+
+    def test_it_fits_eighty_columns(self):
+        self.server(maxmemory="16mb")
+        self.fill()
+        seen = self.run_on_terminal(self.redis.url, NO_COLOR="1", columns=80)[1]
+        lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line).rsplit("\r", 1)[-1] for line in seen.replace("\r\n", "\n").split("\n")]
+        self.assertTrue(any("█" in line for line in lines))
+        self.assertEqual([line for line in lines if len(line) > 80], [])
 
     def test_no_color(self):
         self.server(maxmemory="64mb")
