@@ -149,7 +149,7 @@ void CloserLook::survey(std::span<const SampledKey> keys) {
         const auto [entry, added] = lengths_.try_emplace(
             Name(key.db, key.key), Length{.type = key.type, .elements = key.length}
         );
-        if (added && key.length < 0) {
+        if (added && key.length < 0 && asks_lengths_) {
             unasked_.push_back(&*entry);
         }
     }
@@ -243,7 +243,7 @@ std::vector<Command> CloserLook::ask_lengths() {
 std::vector<Command> CloserLook::ask_sizes() {
     auto& [name, subject] = *queue_.back();
     std::vector<Command> out;
-    subject.length_asked = subject.length < 0;
+    subject.length_asked = asks_lengths_ && subject.length < 0;
     if (subject.length_asked) {
         out.push_back({std::string(length_command(subject.type)), name.second});
     }

@@ -43,6 +43,8 @@ struct MeasuredSize {
 // pipeline.
 class CloserLook {
   public:
+    explicit CloserLook(bool asks_lengths = true) : asks_lengths_(asks_lengths) {}
+
     void plan(
         std::span<const SampledKey> sampled,
         std::span<const SampledKey> found,
@@ -84,6 +86,7 @@ class CloserLook {
     void take_lengths(std::span<const resp::Reply> replies);
     void take_sizes(std::span<const resp::Reply> replies);
 
+    bool asks_lengths_;
     std::int64_t data_bytes_ = 0;
     std::map<Name, Subject> subjects_;
     std::vector<std::pair<const Name, Subject>*> queue_;        // the last is next

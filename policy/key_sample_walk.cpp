@@ -75,7 +75,38 @@ void rebase(KeyWalkPlan& plan, const MemorySample& server) {
     plan.data_bytes = data_bytes(server);
 }
 
-KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)) {
+bool fit(KeyWalkPlan& plan, CommandRoom& room, std::vector<std::string>& left_out) {
+    const auto& databases = plan.server.databases;
+    const bool several =
+        std::any_of(std::next(databases.begin()), databases.end(), [](const auto& database) {
+            return database.keys > 0;
+        });
+    std::vector<std::string_view> names{
+        plan.clustered ? "randomkey" : "scan", "memory|usage", "type", "pttl"};
+    if (several) {
+        names.emplace_back("select");
+    }
+    if (!room.take(names)) {
+        return false;
+    }
+    // A search is for SCAN alone.
+    if (plan.clustered && !room.take({"scan"})) {
+        plan.types.order.clear();
+        left_out.emplace_back("SCAN");
+    }
+    plan.asks_lengths =
+        room.take({"hlen", "llen", "scard", "zcard", "xlen", "strlen", "select", "type"});
+    if (!plan.asks_lengths) {
+        left_out.emplace_back("HLEN and its like");
+    }
+    plan.asks_idle = room.take({"object|idletime"});
+    if (!plan.asks_idle) {
+        left_out.emplace_back("OBJECT IDLETIME");
+    }
+    return true;
+}
+
+KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)), closer_(plan_.asks_lengths) {
     const MemorySample& server = plan_.server;
     for (std::size_t db = 0; db < server.databases.size(); ++db) {
         if (server.databases[db].keys > 0) {
@@ -83,7 +114,7 @@ KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)) {
             keys_ += server.databases[db].keys;
         }
     }
-    asks_idle_ = server.policy.find("lfu") == std::string::npos;
+    asks_idle_ = plan_.asks_idle && server.policy.find("lfu") == std::string::npos;
     const std::size_t count = std::min(plan_.candidates.size(), candidates_max);
     for (std::size_t i = 0; i < count; ++i) {
         if (seen_.insert(plan_.candidates[i]).second) {
@@ -275,7 +306,8 @@ std::vector<Command> KeyWalk::ask_facts() {
         }
         out.push_back({"MEMORY", "USAGE", name.second, "SAMPLES", "5"});
         if (sizes_only) {
-            out.push_back({std::string(length_command(plan_.types.order[at_type_])), name.second});
+            const KeyType type = plan_.asks_lengths ? plan_.types.order[at_type_] : KeyType::other;
+            out.push_back({std::string(length_command(type)), name.second});
         } else {
             out.push_back({"TYPE", name.second});
             out.push_back({"PTTL", name.second});
@@ -296,6 +328,9 @@ std::vector<Command> KeyWalk::ask_lengths() {
         std::erase_if(biggest_, [](const SampledKey& key) {
             return key.key.size() >= pattern_key_bytes_max;
         });
+    }
+    if (!plan_.asks_lengths) {
+        biggest_.clear();
     }
     for (const SampledKey& key : biggest_) {
         out.push_back({"SELECT", std::to_string(key.db)});

@@ -2,6 +2,7 @@
 // leaves memory unexplained, a search for the few large keys that a sample misses.
 #pragma once
 
+#include "policy/command_room.hpp"
 #include "policy/key_closer_look.hpp"
 #include "policy/key_sample.hpp"
 #include "resp/reply_tree.hpp"
@@ -42,7 +43,13 @@ struct KeyWalkPlan {
     bool clustered = false;  // SCAN goes slot by slot there, so its first keys are no sample
     std::vector<std::pair<std::int32_t, std::string>> candidates{};  // looked at first
     TypesByUse types{};
+    bool asks_idle = true;     // OBJECT IDLETIME
+    bool asks_lengths = true;  // of those keys that matter, by their types' commands
 };
+
+// What a walk needs, as commandstats names it, the indispensable first: false when there is no room
+// for that. Leaves out of `plan` what there is no room for beside it, and adds it to `left_out`.
+[[nodiscard]] bool fit(KeyWalkPlan& plan, CommandRoom& room, std::vector<std::string>& left_out);
 
 // A newer reading of the same server, from just before the walk begins.
 void rebase(KeyWalkPlan& plan, const MemorySample& server);

@@ -7,6 +7,7 @@
 #include "policy/diagnose_figures.hpp"
 #include "policy/evictable.hpp"
 #include "policy/info.hpp"
+#include "policy/wording.hpp"
 #include "proxy/log/encode.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/key_sampler.hpp"
@@ -45,6 +46,7 @@ constexpr net::SamplerPace pace{
     .answer_timeout = 2'000ms};
 constexpr std::size_t sampled_max = 3000;
 constexpr std::size_t heavy_clients_max = 5;
+constexpr std::int64_t looking_bytes = 512 << 10;  // a connection, histograms of our commands
 constexpr std::size_t slow_entries = 64;
 constexpr std::size_t siblings_max = 16;
 constexpr auto sibling_timeout = 1000ms;
@@ -182,6 +184,12 @@ asio::awaitable<std::string> Examination::run(Findings& findings) {
         problem = co_await watch(findings, samples_before);
     }
     if (problem.empty()) {
+        if (command_room_.is_bounded() && is_full_anyway()) {
+            command_room_ = {};
+        }
+        problem = co_await give_name();
+    }
+    if (problem.empty()) {
         problem = co_await sample_keys(findings);
     }
     if (problem.empty()) {
@@ -235,11 +243,39 @@ asio::awaitable<std::string> Examination::connect() {
                 "\nWhat is not a letter or digit must be percent-encoded in a URL (@ is %40)";
         }
     }
-    const auto named = co_await connection_.ask(name_question(), answer_timeout);
-    if (!named.ok) {
-        co_return where + ": " + named.problem;
-    }
     co_return std::string();
+}
+
+// Once it is known that there is room for one more kind of command.
+asio::awaitable<std::string> Examination::give_name() {
+    if (!command_room_.take({"client|setname"})) {
+        co_return std::string();
+    }
+    const auto named = co_await connection_.ask(name_question(), answer_timeout);
+    co_return named.ok ? std::string() : conf::to_string(url_.address) + ": " + named.problem;
+}
+
+// The server refuses writes as it is: that it is looked at makes nothing worse.
+bool Examination::is_full_anyway() const {
+    policy::Evidence evidence{.state = state_of(samples_), .history = history_.points()};
+    evidence.ooms_before = ooms_before_;
+    return policy::diagnose(evidence).health == policy::Health::oom;
+}
+
+bool Examination::may_ask(std::string_view command, const std::string& what) {
+    const bool may = command_room_.take({command});
+    if (!may) {
+        lack_room(what);
+    }
+    return may;
+}
+
+void Examination::lack_room(const std::string& what) {
+    lack(
+        what,
+        "only " + policy::bytes_text(command_room_.room()) +
+            " are free, and Redis keeps 24 KiB for each command that it meets for the first time"
+    );
 }
 
 asio::awaitable<std::string> Examination::take_sample(Findings& findings) {
@@ -257,6 +293,7 @@ asio::awaitable<std::string> Examination::take_sample(Findings& findings) {
                                                  policy::InfoProblem::none;
         if (read && all_sections_ && samples_.empty()) {
             types_ = policy::types_by_use(answer.reply.text);
+            command_room_ = policy::CommandRoom(sample, answer.reply.text);
         }
         if (read || !std::exchange(all_sections_, false)) {
             break;  // not every server knows "all"
@@ -341,7 +378,17 @@ asio::awaitable<std::string> Examination::sample_keys(Findings& findings) {
         }
         co_return std::string();
     }
-    plan.candidates = co_await slow_keys();
+    std::vector<std::string> left_out;
+    if (!policy::fit(plan, command_room_, left_out)) {
+        lack_room("keys");
+        co_return std::string();
+    }
+    for (const std::string& what : left_out) {
+        lack_room(what);
+    }
+    if (may_ask("slowlog|get", "keys of slow commands (SLOWLOG GET)")) {
+        plan.candidates = co_await slow_keys();
+    }
     policy::KeyWalk walk(std::move(plan));
     const net::SamplerEnd end = co_await net::sample_keys(context_, connection_, walk, pace, [&] {
         progress_(walk.doing(), walk.progress());
@@ -381,6 +428,9 @@ asio::awaitable<void> Examination::read_clients(Findings& findings) {
         lack("single clients", "more than 2,000 are connected, and CLIENT LIST walks through all");
         co_return;
     }
+    if (!may_ask("client|list", "single clients (CLIENT LIST)")) {
+        co_return;
+    }
     const auto answer = co_await connection_.ask(clients_question(), answer_timeout);
     if (!answer.ok || answer.reply.is_error()) {
         lack("single clients (CLIENT LIST)", why_not(answer));
@@ -393,6 +443,9 @@ asio::awaitable<void> Examination::read_clients(Findings& findings) {
 asio::awaitable<void> Examination::read_siblings() {
     siblings_.clear();
     if (!samples_.back().clustered || !samples_.back().primary) {
+        co_return;
+    }
+    if (!may_ask("cluster|nodes", "the other nodes of the cluster (CLUSTER NODES)")) {
         co_return;
     }
     const auto answer = co_await connection_.ask(nodes_question(), answer_timeout);
@@ -451,8 +504,26 @@ asio::awaitable<std::string> Examination::ask_sibling(
     co_return problem;
 }
 
+// By the newest sample, unless that differs from the first by no more than what looking costs the
+// server: then the first says what it is like when nobody looks.
+policy::MemoryState Examination::judged_state() const {
+    policy::MemoryState state = state_of(samples_);
+    const policy::MemorySample& first = samples_.front();
+    const policy::MemorySample& last = samples_.back();
+    const std::int64_t risen = last.counted() - first.counted();
+    const bool same_limit = first.maxmemory == last.maxmemory && first.policy == last.policy;
+    const bool quiet = first.keys == last.keys && first.oom_errors == last.oom_errors;
+    if (risen > 0 && risen <= looking_bytes && same_limit && quiet && first.maxmemory > 0 &&
+        state.growth_bytes_per_s <= 0) {
+        state.sample = first;
+        state.counted = std::max<std::int64_t>(first.counted(), 0);
+        state.headroom = state.ceiling - state.counted + state.evictable;
+    }
+    return state;
+}
+
 void Examination::conclude(Findings& findings) {
-    findings.state = state_of(samples_);
+    findings.state = judged_state();
     findings.looked_at = net::monotonic_now();
     const policy::Evidence evidence{
         .state = findings.state,

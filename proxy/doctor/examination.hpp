@@ -3,6 +3,7 @@
 #pragma once
 
 #include "conf/config.hpp"
+#include "policy/command_room.hpp"
 #include "policy/diagnose.hpp"
 #include "policy/key_sample.hpp"
 #include "policy/key_sample_walk.hpp"
@@ -66,7 +67,12 @@ class Examination {
         conf::Address address, policy::SiblingNode& into
     );
     void conclude(Findings& findings);
+    [[nodiscard]] bool may_ask(std::string_view command, const std::string& what);
+    [[nodiscard]] bool is_full_anyway() const;
+    [[nodiscard]] policy::MemoryState judged_state() const;
     void lack(std::string what, std::string_view reason);
+    void lack_room(const std::string& what);
+    [[nodiscard]] boost::asio::awaitable<std::string> give_name();
 
     boost::asio::io_context& context_;
     conf::BackendUrl url_;
@@ -76,6 +82,7 @@ class Examination {
     bool all_sections_ = true;
     bool limit_hidden_ = false;
     policy::TypesByUse types_;
+    policy::CommandRoom command_room_;
     std::int64_t limit_ = -1;  // by CONFIG GET, where INFO hides it
     std::string policy_;
 

@@ -4,6 +4,7 @@
 #include "policy/client_list.hpp"
 #include "policy/diagnose_figures.hpp"
 #include "policy/info.hpp"
+#include "policy/wording.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/net/resolver.hpp"
 
@@ -153,6 +154,7 @@ asio::awaitable<std::string> KeySampler::look_around(policy::KeyWalkPlan& plan) 
         co_return problem;
     }
     policy::MemorySample fresh;
+    policy::CommandRoom room;
     fresh.asked_at = monotonic_now();
     const auto answer = co_await connection_.ask(info_question(), pace_.answer_timeout);
     if (!answer.ok) {
@@ -163,16 +165,26 @@ asio::awaitable<std::string> KeySampler::look_around(policy::KeyWalkPlan& plan) 
         plan.types = policy::types_by_use(answer.reply.text);
         if (policy::parse_info(answer.reply.text, fresh) == policy::InfoProblem::none) {
             policy::rebase(plan, fresh);
+            // One that refuses writes as it is gets no worse by being looked at.
+            if (fresh.oom_errors == 0) {
+                room = policy::CommandRoom(fresh, answer.reply.text);
+            }
         }
     }
+    std::vector<std::string> left_out;
+    if (plan.sampled_max > 0 && !policy::fit(plan, room, left_out)) {
+        co_return "only " + policy::bytes_text(room.room()) +
+            " are free, and looking at keys takes some of it";
+    }
     const policy::ServerVersion version = policy::server_version(plan.server.server);
-    if (version.at_least(7, 2) && (version.redis || version.valkey)) {  // a look is no use of a key
+    if (version.at_least(7, 2) && (version.redis || version.valkey) &&
+        room.take({"client|no-touch"})) {  // a look is no use of a key
         const auto told = co_await connection_.ask(no_touch_question(), pace_.answer_timeout);
         if (!told.ok) {
             co_return told.problem;
         }
     }
-    if (plan.server.connected_clients <= policy::client_list_max) {
+    if (plan.server.connected_clients <= policy::client_list_max && room.take({"client|list"})) {
         problem = co_await read_clients();
     }
     co_return problem;

@@ -177,6 +177,47 @@ class Sizes(DoctorTest):
         self.assertLess(float(stats.split("p99.9=")[1]), 10_000, "a look at every field takes some 30 ms here")
 
 
+class NearlyFull(DoctorTest):
+    """Redis 7.0 keeps a histogram of latencies for each command that it meets: doctor's would fill the last room."""
+
+    def fill_but(self, room):
+        self.server(maxmemory="64mb")
+        link, n = self.redis.control, 0
+        while True:
+            free = (64 << 20) - self.redis.counted()
+            if free <= room + 3000:
+                break
+            count = max(1, min(500, (free - room) // 4000))
+            link.pipeline([("SET", f"cart:{n + i}", "x" * 1000) for i in range(count)])
+            n += count
+        until("the buffers of this connection are given back",
+              lambda: int(self.redis.info("memory")["mem_clients_normal"]) < 60_000)
+        self.assertEqual(self.redis.oom_errors(), 0)
+
+    def test_it_does_not_tip_the_server_over(self):
+        for room in (150_000, 250_000):
+            with self.subTest(room):
+                self.fill_but(room)
+                code, out, _ = doctor(self.redis.url, "--json")
+                told = json.loads(out)
+                self.assertIn(code, (0, 3), told["evidence"])
+                self.assertLessEqual(self.redis.counted(), 64 << 20)
+                replies = self.redis.control.pipeline([("SET", f"new:{n}", "x" * 200) for n in range(20)])
+                self.assertEqual(set(map(str, replies)), {"OK"})
+                self.assertRegex(" ".join(told["unavailable"]), "keys: only [0-9]+ KiB are free")
+                self.assertEqual(self.redis.calls("memory|usage"), 0)
+
+    def test_what_the_server_knows_costs_nothing(self):
+        self.server(maxmemory="64mb")
+        for command in (("SCAN", 0), ("MEMORY", "USAGE", "x"), ("TYPE", "x"), ("PTTL", "x")):
+            self.redis.command(*command)
+        self.redis.command("CONFIG", "SET", "maxmemory", self.redis.used_memory() + 300_000)
+        self.redis.command("SET", "cart:1", "x")
+        told = json.loads(doctor(self.redis.url, "--json")[1])
+        self.assertIsNotNone(told["sampled"])
+        self.assertTrue(any("IDLETIME" in what or "HLEN" in what for what in told["unavailable"]), told["unavailable"])
+
+
 class Rights(DoctorTest):
     def documented(self):
         """The rights of the user in docs/diagnosis.md."""
