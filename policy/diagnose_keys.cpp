@@ -119,7 +119,7 @@ void advise_zset(const SampledKey& key, const std::string& name, Story& story) {
 }
 
 // "42 MiB", or where not every element was looked at "about 42 MiB (between 40 and 45 MiB)".
-[[nodiscard]] std::string held_by(const SampledKey& key) {
+[[nodiscard]] std::string held_by(const Figures& f, const SampledKey& key) {
     const double held = static_cast<double>(key.bytes);
     const double error = error_of(key);
     if (error <= .02 * held) {
@@ -129,7 +129,7 @@ void advise_zset(const SampledKey& key, const std::string& name, Story& story) {
         return "about " + size(held);  // bounds so far apart say no more
     }
     return "about " + size(held) + " (between " + size(held - error) + " and " +
-           size(held + error) + ")";
+           size(std::max(held, std::min(held + error, f.data))) + ")";
 }
 
 // By the sample, as the table of keys has it: what INFO calls data, less an estimate, may be
@@ -154,7 +154,7 @@ void tell_others(const Figures& f, Story& story) {
 void big_key(const Figures& f, Story& story) {
     const SampledKey& key = *f.biggest;
     story.evidence.push_back(
-        "the " + described(f, key) + " holds " + held_by(key) + ", " +
+        "the " + described(f, key) + " holds " + held_by(f, key) + ", " +
         percent_text(f.biggest_share) + " of the dataset"
     );
     tell_others(f, story);
@@ -197,7 +197,7 @@ std::string against_big_key(const Figures& f) {
     if (f.biggest == nullptr || !(f.in.sample->complete || f.in.sample->unexplained <= 0)) {
         return {};
     }
-    return "not one big key: the largest found holds " + held_by(*f.biggest) + ", " +
+    return "not one big key: the largest found holds " + held_by(f, *f.biggest) + ", " +
            percent_text(f.biggest_share) + " of the dataset";
 }
 

@@ -17,6 +17,7 @@ constexpr std::int64_t work_max = 131'072;
 constexpr std::int64_t work_of_pipeline = work_max / 2;  // unless one command alone takes more
 constexpr std::size_t large_max = 32;                    // keys of each plan
 constexpr std::size_t longest_max = 16;
+constexpr std::size_t subjects_max = 128;  // of a walk
 constexpr std::size_t lengths_of_pipeline = 200;
 constexpr std::int64_t seen_at_first = 5;    // what the walk's own MEMORY USAGE looks at
 constexpr std::size_t name_bytes_max = 256;  // of a longer one only its beginning is known
@@ -156,7 +157,8 @@ void CloserLook::survey(std::span<const SampledKey> keys) {
 }
 
 void CloserLook::open(const Name& name, KeyType type, std::int64_t length, bool to_the_end) {
-    if (name.second.size() >= name_bytes_max) {
+    const bool too_many = subjects_.size() >= subjects_max && !subjects_.contains(name);
+    if (name.second.size() >= name_bytes_max || too_many) {
         return;
     }
     const auto [entry, added] = subjects_.try_emplace(name);

@@ -219,7 +219,12 @@ bool KeyWalk::is_missing() const {
 
 // Whether there is something to measure again, by what is known so far.
 bool KeyWalk::look_closer() {
-    closer_.plan(sampled_, found_, plan_.data_bytes, is_missing());
+    // Also where every key was seen: then it is one of them that is larger than it looked.
+    const KeySummary seen = summary();
+    const auto data = static_cast<double>(plan_.data_bytes);
+    const bool missing = stage_ != Stage::candidates && seen.known() &&
+                         data - seen.bytes.high > explained_enough * data;
+    closer_.plan(sampled_, found_, plan_.data_bytes, missing);
     return closer_.busy();
 }
 
@@ -371,6 +376,7 @@ void KeyWalk::take_sizes(std::span<const resp::Reply> replies) {
     if (const resp::Reply* refusal = closer_.take(replies)) {
         note_refusal("MEMORY USAGE", *refusal);
     }
+    looked_closer_ = true;
     closer_.apply(sampled_);
     closer_.apply(found_);
 }

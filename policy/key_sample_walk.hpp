@@ -76,8 +76,10 @@ class KeyWalk {
     // 0 to 1, for whoever waits.
     [[nodiscard]] double progress() const noexcept;
     [[nodiscard]] std::string_view doing() const noexcept;
-    // The candidates have been looked at.
-    [[nodiscard]] bool has_begun() const noexcept { return stage_ != Stage::candidates; }
+    // The candidates have been looked at, a large one closely enough to be named.
+    [[nodiscard]] bool has_begun() const noexcept {
+        return stage_ != Stage::candidates || looked_closer_;
+    }
     [[nodiscard]] bool is_searching() const noexcept { return stage_ == Stage::search; }
 
   private:
@@ -131,6 +133,7 @@ class KeyWalk {
     std::vector<SampledKey> sampled_;
     std::vector<SampledKey> found_;
     CloserLook closer_;
+    bool looked_closer_ = false;
     bool found_large_ = false;  // since the last look at what is missing
     std::vector<SampledKey> biggest_;
     std::vector<std::string> refused_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -48,8 +49,9 @@ namespace json = boost::json;
     return out;
 }
 
+// No key holds more than `most`: the data of the server.
 [[nodiscard]] json::object key_json(
-    const policy::SampledKey& key, const policy::KeyDisplay& display
+    const policy::SampledKey& key, double most, const policy::KeyDisplay& display
 ) {
     const auto bytes = static_cast<double>(key.bytes);
     const double error = policy::error_of(key);
@@ -59,7 +61,7 @@ namespace json = boost::json;
         {"type", policy::name_of(key.type)},
         {"bytes", key.bytes},
         {"bytes_low", whole(std::max(0., bytes - error))},
-        {"bytes_high", whole(bytes + error)},
+        {"bytes_high", whole(std::max(bytes, std::min(bytes + error, most)))},
         {"length", known(key.length)},
         {"ttl_ms", known(key.ttl_ms)}};
 }
@@ -74,9 +76,11 @@ json::value sample_json(const policy::KeySummary& keys, const policy::KeyDisplay
     for (const policy::KeyGroup& group : keys.groups) {
         patterns.emplace_back(group_json(group, display));
     }
+    const double most = keys.dataset_bytes < 0 ? std::numeric_limits<double>::max()
+                                               : static_cast<double>(keys.dataset_bytes);
     json::array biggest;
     for (const policy::SampledKey& key : keys.biggest) {
-        biggest.emplace_back(key_json(key, display));
+        biggest.emplace_back(key_json(key, most, display));
     }
     return json::object{
         {"keys", keys.sampled},

@@ -56,6 +56,11 @@ TEST(DiagnoseKeys, ASizeThatIsAnEstimateIsSaidToBe) {
     const Diagnosis d = look(scene, keys);
     EXPECT_TRUE(says(d.evidence, "holds about 19 MiB (between 17 MiB and 21 MiB), 6")) << all_of(d);
     EXPECT_TRUE(says(d.evidence, "keys together take about 9.5 MiB")) << all_of(d);
+    keys.biggest.front().bytes = 30'000'000;
+    keys.biggest.front().error = 14'000'000;
+    EXPECT_TRUE(says(look(scene, keys).evidence, "holds about 29 MiB (between 15 MiB and 31 MiB)"))
+        << all_of(look(scene, keys)) << "no more than there is";
+    keys.biggest.front().bytes = 20'000'000;
     keys.biggest.front().error = -1;
     EXPECT_TRUE(says(look(scene, keys).evidence, "holds about 19 MiB, 6")) << all_of(d);
     keys.sampled = 1;  // nothing but the key that was refused was looked at

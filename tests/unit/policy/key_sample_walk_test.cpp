@@ -44,6 +44,7 @@ class ModelServer {
     std::size_t samples_max = 0;    // of one MEMORY USAGE
     std::size_t looked_at_max = 0;  // elements, by one pipeline
     std::size_t looked_at = 0;
+    int readings_to_the_end = 0;
     Command first;
 
     void drive(KeyWalk& walk, int pipelines_max = 100'000) {
@@ -112,6 +113,7 @@ class ModelServer {
             EXPECT_GT(samples, 0U) << "SAMPLES 0 looks at every element";
             looked_at += samples;
             samples_max = std::max(samples_max, samples);
+            readings_to_the_end += samples == 8192 ? 1 : 0;
             return integer(found->usage(samples));
         }
         return integer(
@@ -397,6 +399,55 @@ TEST(KeySampleWalk, ALongListIsFollowedToItsEnd) {
     const SampledKey big = walk.summary().biggest.front();
     EXPECT_NEAR(static_cast<double>(big.bytes), static_cast<double>(list.bytes), 1000);
     EXPECT_EQ(error_of(big), 0);
+}
+
+TEST(KeySampleWalk, AKeyOfAllThatLooksSmallIsFound) {
+    ModelServer server;
+    add(server, 0, "k:", 100, 584);
+    std::vector<std::int64_t> fields(40, 50);
+    fields[30] = 30'000'000;
+    server.databases[0].push_back(collection("hash", fields));
+    KeyWalk walk(server.plan(100 * 584 + 30'500'000));
+    server.drive(walk);
+    EXPECT_TRUE(walk.summary().complete);
+    EXPECT_GT(walk.summary().biggest.front().bytes, 30'000'000);
+}
+
+TEST(KeySampleWalk, OnlySoManyAreMeasuredAgain) {
+    ModelServer server;
+    const std::vector<std::int64_t> fields{40, 41};
+    for (int i = 0; i < 2500; ++i) {  // each longer than all before it
+        ModelKey key{.name = "h:" + std::to_string(i), .type = "hash", .length = 50'000 + i};
+        key.elements = fields;
+        server.databases[0].push_back(std::move(key));
+    }
+    KeyWalkPlan plan = server.plan(std::int64_t{1} << 40);
+    plan.sampled_max = 100;
+    KeyWalk walk(std::move(plan));
+    server.drive(walk);
+    EXPECT_GT(server.readings_to_the_end, 16);
+    EXPECT_LE(server.readings_to_the_end, 128);
+}
+
+// Whoever waits for the first word on an OOM waits for one pipeline more, not for the last sample.
+TEST(KeySampleWalk, ACandidateIsNamedAfterTheFirstCloserLook) {
+    ModelServer server;
+    add(server, 0, "k:", 2000, 584);
+    const ModelKey hash = collection("hash", uneven(20'000, 40'000, 5));
+    server.databases[0].push_back(hash);
+    KeyWalkPlan plan = server.plan(2000 * 584 + hash.bytes);
+    plan.candidates = {{0, "big"}};
+    KeyWalk walk(std::move(plan));
+    server.drive_once(walk);
+    EXPECT_FALSE(walk.has_begun()) << "by five elements it would hold more than there is";
+    server.drive_once(walk);
+    EXPECT_TRUE(walk.has_begun());
+    const SampledKey big = walk.summary().biggest.front();
+    EXPECT_GT(big.error, 0);
+    EXPECT_NEAR(static_cast<double>(big.bytes) / static_cast<double>(hash.bytes), 1, .4);
+    server.drive(walk);
+    const auto bytes = static_cast<double>(walk.summary().biggest.front().bytes);
+    EXPECT_NEAR(bytes / static_cast<double>(hash.bytes), 1, .05);
 }
 
 TEST(KeySampleWalk, EvenCollectionsAreSettledSoon) {
