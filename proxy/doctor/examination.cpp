@@ -504,17 +504,18 @@ asio::awaitable<std::string> Examination::ask_sibling(
     co_return problem;
 }
 
-// By the newest sample, unless that differs from the first by no more than what looking costs the
-// server: then the first says what it is like when nobody looks.
+// By the newest sample, unless looking is what took the server over its limit: then the first says
+// what it is like when nobody looks.
 policy::MemoryState Examination::judged_state() const {
     policy::MemoryState state = state_of(samples_);
     const policy::MemorySample& first = samples_.front();
     const policy::MemorySample& last = samples_.back();
-    const std::int64_t risen = last.counted() - first.counted();
-    const bool same_limit = first.maxmemory == last.maxmemory && first.policy == last.policy;
-    const bool quiet = first.keys == last.keys && first.oom_errors == last.oom_errors;
-    if (risen > 0 && risen <= looking_bytes && same_limit && quiet && first.maxmemory > 0 &&
-        state.growth_bytes_per_s <= 0) {
+    const std::int64_t risen = last.used_memory - first.used_memory;
+    const bool tipped = first.maxmemory == last.maxmemory && first.counted() <= first.maxmemory &&
+                        last.counted() > last.maxmemory && risen > 0 && risen <= looking_bytes;
+    const bool quiet = first.keys == last.keys && first.oom_errors == last.oom_errors &&
+                       first.policy == last.policy && state.growth_bytes_per_s <= 0;
+    if (tipped && quiet) {
         state.sample = first;
         state.counted = std::max<std::int64_t>(first.counted(), 0);
         state.headroom = state.ceiling - state.counted + state.evictable;
