@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <thread>
 
@@ -55,6 +56,7 @@ ControlPlane::ControlPlane(
       stale_timer_(context),
       desk_timer_(context),
       drain_timer_(context),
+      successor_timer_(context),
       watchdog_timer_(context),
       successor_(context) {
     state_.reason = "no sample yet";
@@ -64,12 +66,12 @@ ControlPlane::ControlPlane(
 ControlPlane::~ControlPlane() {
     stop_shards();
     shards_.clear();
-    for (const std::string& path : unix_paths_) {
-        (void)::unlink(path.c_str());
+    for (net::SocketFile& file : files_) {
+        file.remove();
     }
 }
 
-std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) {
+std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited) {
     make_shards();
     if (auto problem = open_listeners(inherited)) {
         return problem;
@@ -82,6 +84,7 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
     if (auto problem = admin_->start(inherited_admin_socket(inherited))) {
         return problem;
     }
+    net::SocketFile admin_file = inherited.file_at(loaded_.config.admin.address.unix_path);
     for (const std::string& name : inherited.left()) {
         note(log::Level::warn, "nothing is configured to listen on the inherited " + name);
     }
@@ -112,6 +115,11 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets inherited) 
     warn_of_tls();
     probe_.start();
     watch_staleness();
+    std::ranges::move(inherited_files_, std::back_inserter(files_));
+    inherited_files_.clear();
+    if (admin_file) {
+        admin_->own(std::move(admin_file));
+    }
     inherited.tell_ready();
     net::notify_systemd("READY=1");
     watch_shards();

@@ -18,6 +18,7 @@
 #include "proxy/net/key_sampler.hpp"
 #include "proxy/net/memory_probe.hpp"
 #include "proxy/net/shard.hpp"
+#include "proxy/net/socket_file.hpp"
 #include "proxy/successor.hpp"
 #include "proxy/tls_contexts.hpp"
 
@@ -47,8 +48,9 @@ class ControlPlane {
     );
     ~ControlPlane();
 
-    // Empty when everything listens; otherwise what failed, where, and what to do.
-    [[nodiscard]] std::optional<std::string> start(net::InheritedSockets inherited);
+    // Empty when everything listens; otherwise what failed, where, and what to do. Who handed the
+    // sockets on takes it for failed once they are gone: they outlive what is to be said of it.
+    [[nodiscard]] std::optional<std::string> start(net::InheritedSockets& inherited);
     // Stops accepting and lets clients finish until drain_timeout; then stops the io_context. A
     // second call cuts them.
     void drain(std::string reason);
@@ -94,6 +96,7 @@ class ControlPlane {
     [[nodiscard]] bool clients_are_worth_a_look(policy::Nanos now) const;
     void on_keys(const policy::KeySummary& keys, bool over, std::string problem);
     void handed_over();
+    void end_successor();
     void begin_draining(std::string reason);
     void end_idle_clients();
     void watch_drain();
@@ -153,8 +156,9 @@ class ControlPlane {
     std::vector<std::unique_ptr<net::ListenerShare>> listeners_;
     std::unique_ptr<net::ShardBalance> balance_;
     std::vector<std::unique_ptr<net::Shard>> shards_;
-    std::vector<net::Fd> listening_;  // as the shards have them; for a successor
-    std::vector<std::string> unix_paths_;
+    std::vector<net::Fd> listening_;                // as the shards have them; for a successor
+    std::vector<net::SocketFile> files_;            // of unix sockets, to be removed at the end
+    std::vector<net::SocketFile> inherited_files_;  // the same, once this process serves
     net::MemoryProbe probe_;
     net::KeySampler key_sampler_;
     std::string keys_problem_;  // why the last sample of the keys is not complete
@@ -164,10 +168,12 @@ class ControlPlane {
     boost::asio::steady_timer stale_timer_;
     boost::asio::steady_timer desk_timer_;
     boost::asio::steady_timer drain_timer_;
+    boost::asio::steady_timer successor_timer_;
     boost::asio::steady_timer watchdog_timer_;
     boost::asio::posix::stream_descriptor successor_;
     std::array<char, 1> successor_says_{};
     pid_t successor_pid_ = -1;
+    bool successor_serves_ = false;
 
     std::atomic<bool> sample_wished_{false};
     std::atomic<std::size_t> shards_that_answered_{SIZE_MAX};  // since the watchdog was last fed

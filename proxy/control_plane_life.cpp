@@ -59,14 +59,18 @@ std::optional<std::string> ControlPlane::open_listeners(net::InheritedSockets& i
         share->label = conf::label_of(listener);
         share->proxy_protocol = listener.proxy_protocol;
         std::vector<net::Fd> sockets = inherited.take(*endpoint);
-        if (listener.address.is_unix() && (sockets.empty() || inherited.from_spillway())) {
-            unix_paths_.push_back(listener.address.unix_path);
+        if (net::SocketFile file = inherited.file_at(listener.address.unix_path);
+            file && !sockets.empty()) {
+            inherited_files_.push_back(std::move(file));
         }
         const std::size_t queues = listener.address.is_unix() ? 1 : shards_.size();
         for (std::size_t i = sockets.empty() ? 0 : queues; i < queues; ++i) {
             net::Listening listening = net::listen_on(*endpoint, listen_backlog);
             if (!listening.fd) {
                 return listening.problem;
+            }
+            if (listener.address.is_unix()) {
+                files_.push_back(net::SocketFile::at(listener.address.unix_path));
             }
             // Port 0: the others take the port that was chosen.
             endpoint = net::local_endpoint(listening.fd.get());
@@ -92,7 +96,11 @@ net::Fd ControlPlane::inherited_admin_socket(net::InheritedSockets& inherited) c
 // its configuration lacks it says itself.
 void ControlPlane::hand_over(const Program& program) {
     if (stopping_ || successor_pid_ > 0) {
-        return note(log::Level::warn, "SIGUSR2 is ignored: this process is being replaced already");
+        return note(
+            log::Level::warn,
+            stopping_ ? "SIGUSR2 is ignored: this process is ending"
+                      : "SIGUSR2 is ignored: this process is being replaced already"
+        );
     }
     std::vector<net::Fd> sockets;
     for (const net::Fd& fd : listening_) {
@@ -101,15 +109,22 @@ void ControlPlane::hand_over(const Program& program) {
     if (net::Fd admin = admin_->listening_socket()) {
         sockets.push_back(std::move(admin));
     }
-    Successor successor = start_successor(program, sockets);
+    std::vector<net::FileIdentity> files;
+    for (const net::SocketFile& file : files_) {
+        files.push_back(file.identity());
+    }
+    if (admin_->file()) {
+        files.push_back(admin_->file().identity());
+    }
+    Successor successor = start_successor(program, sockets, files);
     if (successor.pid < 0) {
         return note(log::Level::error, "no process takes over: " + successor.problem);
     }
     successor_pid_ = successor.pid;
     note(log::Level::info, "process " + std::to_string(successor_pid_) + " is to take over");
     successor_.assign(successor.ready.release());
-    drain_timer_.expires_after(successor_timeout);
-    drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    successor_timer_.expires_after(successor_timeout);
+    successor_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) {
             successor_.cancel();
         }
@@ -117,30 +132,42 @@ void ControlPlane::hand_over(const Program& program) {
     successor_.async_read_some(
         boost::asio::buffer(successor_says_),
         [this](const boost::system::error_code& error, std::size_t bytes) {
-            drain_timer_.cancel();
+            successor_timer_.cancel();
             successor_.close();
             if (!error && bytes > 0) {
                 return handed_over();
             }
-            (void)::kill(successor_pid_, SIGKILL);
-            (void)::waitpid(successor_pid_, nullptr, 0);
-            note(
-                log::Level::error,
-                "process " + std::to_string(std::exchange(successor_pid_, -1)) +
-                    " did not come to serve, and says why in its own log; this one goes on"
-            );
+            const std::string pid = std::to_string(successor_pid_);
+            end_successor();
+            if (!stopping_) {
+                note(
+                    log::Level::error,
+                    "process " + pid +
+                        " did not come to serve, and says why in its own log; this one goes on"
+                );
+            }
         }
     );
 }
 
+void ControlPlane::end_successor() {
+    if (successor_pid_ <= 0) {
+        return;  // kill() would take it for all processes
+    }
+    (void)::kill(successor_pid_, SIGKILL);
+    (void)::waitpid(successor_pid_, nullptr, 0);
+    successor_pid_ = -1;
+}
+
 // Clients that stand are served until they leave, for at most drain_timeout.
 void ControlPlane::handed_over() {
+    successor_serves_ = true;
+    files_.clear();  // they are the successor's
     if (stopping_) {
-        return;
+        return;  // it has been told to end, too
     }
     const std::string successor = std::to_string(successor_pid_);
     net::notify_systemd("MAINPID=" + successor);
-    unix_paths_.clear();  // they are the successor's
     admin_->stop(true);
     begin_draining("process " + successor + " has taken over");
     watch_drain();
@@ -151,6 +178,11 @@ void ControlPlane::drain(std::string reason) {
         return finish();
     }
     if (!stopping_) {
+        // Who is to end this service does not mean to leave the next one behind. By SIGTERM: it may
+        // have come to serve clients without our having heard of it.
+        if (successor_pid_ > 0) {
+            (void)::kill(successor_pid_, SIGTERM);
+        }
         begin_draining(std::move(reason));
     }
     net::notify_systemd("STOPPING=1");
@@ -216,7 +248,10 @@ void ControlPlane::finish() {
     log_verdicts(true);
     probe_.stop();
     key_sampler_.stop();
-    admin_->stop(successor_pid_ > 0);
+    if (successor_pid_ > 0 && !successor_serves_) {
+        end_successor();
+    }
+    admin_->stop(successor_serves_);
     for (const policy::Record& record : desk_.tick(moment())) {
         logger_.write(record);
     }

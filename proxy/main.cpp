@@ -82,10 +82,11 @@ int run_proxy(
     ControlPlane control(
         context, std::move(loaded), std::move(tls), std::move(overrides), SPILLWAY_VERSION, logger
     );
-    if (const auto problem = control.start(std::move(inherited))) {
+    if (const auto problem = control.start(inherited)) {
         std::cerr << "spillway: " << *problem << '\n';
         return exit_failure;
     }
+    inherited = {};  // what nobody has taken is closed
     wait_for_signals(signals, control, program);
     context.run();
     // One more signal must not turn the end of a process that has done its work into a violent one.

@@ -17,10 +17,18 @@ namespace spillway {
 namespace {
 
 // Without what is meant for this process alone.
-std::vector<std::string> environment_for(std::size_t sockets) {
+std::vector<std::string> environment_for(
+    std::size_t sockets, std::span<const net::FileIdentity> files
+) {
     std::string handover(net::handover_variable);
     handover.append("=").append(std::to_string(sockets));
-    std::vector<std::string> variables{std::move(handover)};
+    std::string with(net::files_variable);
+    with.append("=");
+    for (const net::FileIdentity& file : files) {
+        with.append(std::to_string(file.device)).append(":");
+        with.append(std::to_string(file.inode)).append(" ");
+    }
+    std::vector<std::string> variables{std::move(handover), std::move(with)};
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string_view text(*variable);
         if (!text.starts_with("WATCHDOG_PID=") && !text.starts_with("LISTEN_")) {
@@ -75,7 +83,11 @@ Program Program::of_this_process(std::span<const char* const> arguments) {
     return program;
 }
 
-Successor start_successor(const Program& program, std::span<const net::Fd> sockets) {
+Successor start_successor(
+    const Program& program,
+    std::span<const net::Fd> sockets,
+    std::span<const net::FileIdentity> files
+) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
         return failed("no pipe", errno);
@@ -100,7 +112,7 @@ Successor start_successor(const Program& program, std::span<const net::Fd> socke
         return failed("the pipe cannot be handed on", error);
     }
     std::vector<std::string> arguments = program.arguments;
-    std::vector<std::string> variables = environment_for(sockets.size());
+    std::vector<std::string> variables = environment_for(sockets.size(), files);
     Successor successor;
     const int error = ::posix_spawn(
         &successor.pid,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxy/net/socket.hpp"
+#include "proxy/net/socket_file.hpp"
 
 #include <span>
 #include <string>
@@ -26,6 +27,10 @@ struct Successor {
 };
 
 // See net::InheritedSockets for what it finds. The sockets stay open here as well.
-[[nodiscard]] Successor start_successor(const Program& program, std::span<const net::Fd> sockets);
+[[nodiscard]] Successor start_successor(
+    const Program& program,
+    std::span<const net::Fd> sockets,
+    std::span<const net::FileIdentity> files
+);
 
 }  // namespace spillway

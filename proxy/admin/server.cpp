@@ -5,7 +5,6 @@
 #include "proxy/admin/listening.hpp"
 
 #include <exception>
-#include <filesystem>
 #include <unordered_set>
 #include <utility>
 
@@ -57,12 +56,14 @@ struct Server::State : std::enable_shared_from_this<State> {
     std::optional<Acceptor> acceptor;
     Timer pause;
     conf::Address address;
+    net::SocketFile file;
     std::unordered_set<Connection*> open;
     std::size_t refused = 0;  // of these, being refused
     bool stopping = false;
 };
 
 std::optional<std::string> Server::State::start(net::Fd inherited) {
+    const bool opens = !inherited;
     Listening listening = inherited ? listen_on_inherited(io, options.address, std::move(inherited))
                                     : listen_at(io, options.address);
     if (!listening.acceptor) {
@@ -76,6 +77,9 @@ std::optional<std::string> Server::State::start(net::Fd inherited) {
     }
     acceptor = std::move(listening.acceptor);
     address = std::move(listening.address);
+    if (opens && address.is_unix()) {
+        file = net::SocketFile::at(address.unix_path);
+    }
     asio::co_spawn(io, accept_all(shared_from_this()), rethrow);
     return std::nullopt;
 }
@@ -88,9 +92,8 @@ void Server::State::stop(bool keep_path) {
     if (acceptor) {
         error_code ignored;
         acceptor->close(ignored);
-        if (address.is_unix() && !keep_path) {
-            std::error_code also_ignored;
-            std::filesystem::remove(address.unix_path, also_ignored);
+        if (!keep_path) {
+            file.remove();
         }
     }
     for (Connection* connection : open) {
@@ -160,6 +163,14 @@ net::Fd Server::listening_socket() const {
 
 const conf::Address& Server::address() const noexcept {
     return state_->address;
+}
+
+const net::SocketFile& Server::file() const noexcept {
+    return state_->file;
+}
+
+void Server::own(net::SocketFile file) {
+    state_->file = std::move(file);
 }
 
 std::size_t Server::connections() const noexcept {

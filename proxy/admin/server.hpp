@@ -6,6 +6,7 @@
 #include "conf/secret.hpp"
 #include "proxy/admin/sources.hpp"
 #include "proxy/net/socket.hpp"
+#include "proxy/net/socket_file.hpp"
 #include "proxy/net/tls_context.hpp"
 
 #include <chrono>
@@ -52,6 +53,11 @@ class Server {
     // Where it listens, the port being the one that the kernel chose if 0 was asked for.
     [[nodiscard]] const conf::Address& address() const noexcept;
 
+    // The file of the unix socket, removed by stop(): that of a socket it opened itself, or what
+    // own() was given for an inherited one.
+    [[nodiscard]] const net::SocketFile& file() const noexcept;
+    void own(net::SocketFile file);
+
     // Open now, those being refused included.
     [[nodiscard]] std::size_t connections() const noexcept;
 
@@ -62,7 +68,7 @@ class Server {
 
     // Accepts no more and closes idle connections; answers under way end within their deadlines.
     // The sources are called no more once this returns, but for requests already being read. The
-    // path of a unix socket is removed, unless another process listens there now.
+    // file of a unix socket is removed, unless another process listens there now.
     void stop(bool keep_path = false);
 
   private:

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
+#include <utility>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -20,6 +22,18 @@ constexpr std::int64_t sockets_max = 4096;
 std::int64_t number_in(const char* variable) {
     const char* const text = std::getenv(variable);
     return text != nullptr ? resp::parse_canonical(text).value_or(0) : 0;
+}
+
+std::vector<FileIdentity> files_in(const char* variable) {
+    std::vector<FileIdentity> files;
+    const char* const text = std::getenv(variable);
+    std::istringstream words(text != nullptr ? text : "");
+    FileIdentity file;
+    char colon = 0;
+    while (words >> file.device >> colon >> file.inode && colon == ':') {
+        files.push_back(file);
+    }
+    return files;
 }
 
 // Of a unix socket the path alone counts: what follows it may differ.
@@ -67,12 +81,14 @@ bool make_ours(int fd) noexcept {
 InheritedSockets InheritedSockets::from_environment() {
     InheritedSockets inherited;
     std::int64_t count = number_in(handover_variable);
-    inherited.from_spillway_ = count > 0;
-    if (!inherited.from_spillway_ && number_in("LISTEN_PID") == ::getpid()) {
+    const bool from_spillway = count > 0;
+    if (from_spillway) {
+        inherited.files_ = files_in(files_variable);
+    } else if (number_in("LISTEN_PID") == ::getpid()) {
         count = number_in("LISTEN_FDS");
     }
     for (const char* const variable :
-         {handover_variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+         {handover_variable, files_variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
         (void)::unsetenv(variable);
     }
     if (count <= 0 || count > sockets_max) {
@@ -84,7 +100,7 @@ InheritedSockets InheritedSockets::from_environment() {
             inherited.sockets_.emplace_back(fd);
         }
     }
-    if (inherited.from_spillway_ && ::fcntl(end, F_SETFD, FD_CLOEXEC) == 0) {
+    if (from_spillway && ::fcntl(end, F_SETFD, FD_CLOEXEC) == 0) {
         inherited.ready_ = Fd(end);
     }
     return inherited;
@@ -102,6 +118,12 @@ std::vector<Fd> InheritedSockets::take(const Endpoint& endpoint) {
     }
     std::erase_if(sockets_, [](const Fd& fd) { return !fd; });
     return taken;
+}
+
+SocketFile InheritedSockets::file_at(const std::string& path) const {
+    SocketFile file = SocketFile::at(path);
+    const bool handed_on = file && std::ranges::find(files_, file.identity()) != files_.end();
+    return handed_on ? std::move(file) : SocketFile();
 }
 
 std::vector<std::string> InheritedSockets::left() const {

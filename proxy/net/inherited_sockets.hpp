@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proxy/net/socket.hpp"
+#include "proxy/net/socket_file.hpp"
 
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ namespace spillway::net {
 inline constexpr int first_inherited = 3;
 // How many there are. LISTEN_FDS would need the pid of a process that does not exist yet.
 inline constexpr const char* handover_variable = "SPILLWAY_HANDOVER";
+// Which files of unix sockets go with them, as "device:inode" with spaces between: what stands at a
+// path may be another program's by now.
+inline constexpr const char* files_variable = "SPILLWAY_HANDOVER_FILES";
 
 class InheritedSockets {
   public:
@@ -24,8 +28,9 @@ class InheritedSockets {
 
     // All that listen at this place; none twice.
     [[nodiscard]] std::vector<Fd> take(const Endpoint& endpoint);
-    // They are those of a Spillway that ends: what goes with them is this process's now.
-    [[nodiscard]] bool from_spillway() const noexcept { return from_spillway_; }
+    // What stands at this path, if it goes with them: to be removed by this process from the moment
+    // that it says that it is ready.
+    [[nodiscard]] SocketFile file_at(const std::string& path) const;
     // The names of those that nobody has taken.
     [[nodiscard]] std::vector<std::string> left() const;
     // Tells the process that handed them on that it may stop accepting.
@@ -34,7 +39,7 @@ class InheritedSockets {
   private:
     std::vector<Fd> sockets_;
     Fd ready_;
-    bool from_spillway_ = false;
+    std::vector<FileIdentity> files_;
 };
 
 }  // namespace spillway::net

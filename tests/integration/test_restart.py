@@ -3,10 +3,11 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import unittest
 
-from harness import RedisServer, Spillway, free_port, until
+from harness import DEADLINE_S, RedisServer, Spillway, free_port, spillway_command, until
 from wire import Wire
 
 RESTARTS, WRITERS, PIPELINE, STAYS = 10, 6, 10, 20
@@ -167,6 +168,114 @@ class Handover(RestartTest):
         os.kill(old, signal.SIGTERM)
         self.assertEqual(stays.read_to_end(), b"")
         until("the end of the old process", lambda: gone(old))
+
+
+    def begin_takeover(self):
+        """A successor that goes on reading its configuration for as long as nobody writes it."""
+        self.spillway.config_path.unlink()
+        os.mkfifo(self.spillway.config_path)
+        os.kill(self.pids[0], signal.SIGUSR2)
+        text = until("a successor", lambda: self.notes("is to take over"))[-1]["msg"]
+        self.pids.append(int(re.fullmatch(r"process (\d+) is to take over", text)[1]))
+        until("a successor that reads its configuration", lambda: self.waits_for_a_writer(self.pids[-1]))
+
+    def waits_for_a_writer(self, pid):
+        """The end that is opened for writing tells: it cannot be before somebody opens the other."""
+        try:
+            self.writing = os.open(self.spillway.config_path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return gone(pid)
+        self.addCleanup(os.close, self.writing)
+        return True
+
+    def test_sigterm_while_a_takeover_is_pending_ends_both(self):
+        self.start(drain_timeout="5s")
+        with Wire(self.spillway.endpoint) as stays:
+            self.assertEqual(stays.command("PING"), "PONG")
+            self.begin_takeover()
+            os.kill(self.pids[0], signal.SIGTERM)
+            self.assertEqual(stays.read_to_end(), b"")
+        self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+        until("the end of the successor", lambda: gone(self.pids[-1]))
+        self.assertEqual(self.notes("did not come to serve"), [])
+
+    def test_sigterm_to_both_ends_both(self):
+        self.start(drain_timeout="5s")
+        self.begin_takeover()
+        for pid in self.pids:
+            os.kill(pid, signal.SIGTERM)
+        self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+        until("the end of the successor", lambda: gone(self.pids[-1]))
+
+    def test_sigterm_ends_a_successor_that_has_no_end_of_its_own(self):
+        self.start(drain_timeout="5s")
+        self.begin_takeover()
+        os.kill(self.pids[-1], signal.SIGSTOP)
+        os.kill(self.pids[0], signal.SIGTERM)
+        self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+        until("the end of the successor", lambda: gone(self.pids[-1]))
+
+
+class SocketFiles(RestartTest):
+    """Only the file of a socket that the process itself has bound is removed, and only while it stands there."""
+
+    def path(self, name="spillway.sock"):
+        return self.redis.directory / name
+
+    def refused(self, path):
+        argv = [*spillway_command(), "--listen", f"unix:{path}", "--backend", self.redis.url, "--admin",
+                f"127.0.0.1:{free_port()}"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(f"cannot listen on unix:{path}", done.stderr)
+
+    def test_a_start_that_fails_leaves_what_stands_there(self):
+        file, link = self.path("file"), self.path("link")
+        file.write_text("kept")
+        link.symlink_to(file)
+        for path in (file, link, self.redis.unix_path):
+            self.refused(path)
+        self.assertEqual(link.read_text(), "kept")
+        with Wire(self.redis.unix_path) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_another_spillway_keeps_its_socket(self):
+        self.start(listener={"address": f"unix:{self.path()}"})
+        self.refused(self.path())
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_a_start_that_fails_later_removes_what_it_has_bound(self):
+        argv = [*spillway_command(), "--listen", f"unix:{self.path()}", "--backend", self.redis.url, "--admin",
+                f"127.0.0.1:{self.redis.port}"]
+        self.assertEqual(subprocess.run(argv, capture_output=True, timeout=DEADLINE_S).returncode, 1)
+        self.assertFalse(self.path().exists())
+
+    def test_what_has_come_to_its_place_is_left_alone(self):
+        self.start(listener={"address": f"unix:{self.path()}"}, admin={"address": f"unix:{self.path('admin')}"}, ready=False)
+        until("both sockets", lambda: self.path().exists() and self.path("admin").exists())
+        inodes = []
+        for name in ("spillway.sock", "admin"):
+            self.path(name).unlink()
+            other = self.enterContext(socket.socket(socket.AF_UNIX))
+            other.bind(str(self.path(name)))
+            inodes.append(self.path(name).stat().st_ino)
+        self.spillway.stop()
+        self.assertEqual([self.path(name).stat().st_ino for name in ("spillway.sock", "admin")], inodes)
+
+    def test_a_takeover_that_fails_leaves_the_file(self):
+        self.start(listener={"address": f"unix:{self.path()}"})
+        taken = self.enterContext(socket.socket())
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
+        text = self.spillway.config_path.read_text()
+        self.spillway.config_path.write_text(text.replace(f":{self.spillway.admin_port}", f":{taken.getsockname()[1]}"))
+        os.kill(self.pids[0], signal.SIGUSR2)
+        until("why it did not come to pass", lambda: "this one goes on" in self.spillway.output())
+        self.assertIn("cannot listen for admin requests", self.spillway.output())
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertEqual(wire.command("PING"), "PONG")
+        (self.spillway.directory / "err").write_text("")  # the other's last words are no records
 
 
 class Systemd(RestartTest):
