@@ -2,10 +2,22 @@
 #include "proxy/net/host_counts.hpp"
 
 namespace spillway::net {
+namespace {
+
+constexpr std::string_view mapped = "[::ffff:";  // and a v4 address behind it
+
+}  // namespace
 
 std::string_view host_of(std::string_view address) noexcept {
-    return address.starts_with("unix:") ? std::string_view()
-                                        : address.substr(0, address.rfind(':'));
+    if (address.starts_with("unix:")) {
+        return {};
+    }
+    const std::string_view host = address.substr(0, address.rfind(':'));
+    // The kernel writes no other v6 address with a dot behind this.
+    if (host.starts_with(mapped) && host.ends_with(']') && host.find('.') != host.npos) {
+        return host.substr(mapped.size(), host.size() - mapped.size() - 1);
+    }
+    return host;
 }
 
 bool HostCounts::enter(std::string_view host, std::uint32_t most) {

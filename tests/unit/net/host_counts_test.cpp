@@ -31,6 +31,8 @@ TEST(HostCounts, WhoWasNotCountedDoesNoHarm) {
 TEST(HostOf, IsTheAddressWithoutItsPort) {
     EXPECT_EQ(host_of("10.0.0.1:52110"), "10.0.0.1");
     EXPECT_EQ(host_of("[2001:db8::1]:52110"), "[2001:db8::1]");
+    EXPECT_EQ(host_of("[::ffff:10.0.0.1]:52110"), "10.0.0.1") << "a balancer may say it either way";
+    EXPECT_EQ(host_of("[::ffff:0:1]:52110"), "[::ffff:0:1]");
     EXPECT_EQ(host_of("unix:/run/app:1.sock"), "");
     EXPECT_EQ(host_of("unix:"), "");
 }
