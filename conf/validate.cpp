@@ -30,13 +30,23 @@ bool collide(const Address& left, const Address& right) {
     return left == right && (left.is_unix() || left.port != 0);
 }
 
+// What `localhost` means is for the host's table to say, but a client finds one of these two.
+bool same_host(std::string_view left, std::string_view right) {
+    const auto is_localhost = [](std::string_view name) { return name == "localhost"; };
+    const auto may_be_it = [](std::string_view host) {
+        return host == "127.0.0.1" || host == "::1";
+    };
+    return left == right || (is_localhost(left) && may_be_it(right)) ||
+           (is_localhost(right) && may_be_it(left));
+}
+
 // A backend that is our own listener would make each client connect to us without end.
 bool leads_to(const Address& backend, const Address& listener) {
     if (backend.is_unix() || listener.is_unix()) {
         return backend == listener;
     }
     return backend.port == listener.port &&
-           (backend.host == listener.host || (is_wildcard(listener) && is_local(backend)));
+           (same_host(backend.host, listener.host) || (is_wildcard(listener) && is_local(backend)));
 }
 
 void check_listener_names(
