@@ -8,6 +8,7 @@
 #include "proxy/net/clock.hpp"
 #include "proxy/net/systemd.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/startup.hpp"
 #include "proxy/tls_contexts.hpp"
 
 #include <csignal>
@@ -23,7 +24,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace spillway {
@@ -31,15 +31,6 @@ namespace {
 
 constexpr int exit_failure = 1;
 constexpr int exit_usage = 2;
-
-// Two descriptors a client: the soft limit of most systems is far below what the hard one allows.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 void wait_for_signals(
     boost::asio::signal_set& signals, ControlPlane& control, const Program& program
@@ -73,12 +64,13 @@ int run_proxy(
 ) {
     std::signal(SIGPIPE, SIG_IGN);
     net::InheritedSockets inherited = net::InheritedSockets::from_environment();
-    raise_descriptor_limit();
+    (void)raise_descriptor_limit();
     log::Logger logger(log_settings(loaded.config.log));
     boost::asio::io_context context(1);
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
     signals.add(SIGUSR2);
     signals.add(SIGUSR1);
+    let_signals_come();
     ControlPlane control(
         context, std::move(loaded), std::move(tls), std::move(overrides), SPILLWAY_VERSION, logger
     );
@@ -146,9 +138,13 @@ int run(const conf::Invocation& invocation, const Program& program) {
         return 0;
     }
     if (const auto* doctor = std::get_if<conf::Doctor>(&invocation)) {
+        let_signals_come();
         return run_doctor(*doctor);
     }
     const auto* check = std::get_if<conf::Check>(&invocation);
+    if (check != nullptr) {
+        let_signals_come();
+    }
     const conf::Source& source =
         check != nullptr ? check->source : std::get<conf::Run>(invocation).source;
     conf::LoadResult result = conf::load(source.file, source.overrides);
@@ -174,16 +170,27 @@ int run(const conf::Invocation& invocation, const Program& program) {
     return 0;
 }
 
+// What was asked for and nobody got is a failure, however well it was found out.
+int with_output(int status) {
+    if (std::cout.flush()) {
+        return status;
+    }
+    std::cerr << "spillway: standard output could not be written\n";
+    return exit_failure;
+}
+
 }  // namespace
 }  // namespace spillway
 
 int main(int argc, char** argv) {
+    spillway::fill_standard_descriptors();
+    spillway::hold_back_signals();
     try {
         const std::span<const char* const> arguments(argv, static_cast<std::size_t>(argc));
-        return spillway::run(
+        return spillway::with_output(spillway::run(
             spillway::conf::parse_flags(arguments.subspan(1)),
             spillway::Program::of_this_process(arguments)
-        );
+        ));
     } catch (const std::exception& error) {
         std::cerr << "spillway: " << error.what() << '\n';
         return 1;

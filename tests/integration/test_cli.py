@@ -1,5 +1,7 @@
 # The command line, the configuration file and the log, as an operator meets them.
+import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -9,7 +11,7 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from harness import ROOT, RedisServer, Spillway, free_port, spillway_command, until
+from harness import ROOT, RedisServer, Spillway, free_port, spillway_command, toml, until
 from wire import Wire, encode
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -52,6 +54,54 @@ class Usage(CliTest):
                 code, out, err = run(*args)
                 self.assertEqual(code, 2)
                 self.assertTrue(args[0] in err or args[-1] in err, err)
+
+
+    def test_output_that_is_lost_is_a_failure(self):
+        with RedisServer() as redis, open("/dev/full", "wb") as full:
+            path = self.file("")
+            for args in (["--version"], ["--help"], ["check", "-c", path], ["check", "--help"],
+                         ["check", "-c", path, "--explain", "GET a"], ["doctor", redis.url], ["doctor", redis.url, "--json"]):
+                with self.subTest(args):
+                    done = subprocess.run([*spillway_command(), *map(str, args)], stdout=full, stderr=subprocess.PIPE,
+                                          text=True, timeout=20)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("standard output", done.stderr)
+
+
+class Start(CliTest):
+    def test_closed_standard_descriptors(self):
+        with RedisServer() as redis:
+            spillway = Spillway(redis, log={"file": "log"})
+            spillway.binary = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *spillway.binary]
+            with spillway:
+                places = [os.readlink(f"/proc/{spillway.child.pid}/fd/{fd}") for fd in range(3)]
+                self.assertEqual(places, ["/dev/null"] * 3)
+                with Wire(spillway.endpoint) as wire:
+                    self.assertEqual(wire.command("PING"), "PONG")
+        done = subprocess.run(["bash", "-c", 'exec "$@" >&-', "bash", *spillway_command(), "--version"], timeout=20)
+        self.assertEqual(done.returncode, 1, "nobody can have seen it")
+
+    def test_signals_that_come_before_it_is_ready_for_them(self):
+        with RedisServer() as redis:
+            spillway = Spillway(redis, ready=False)
+            text = toml(spillway.config)
+            spillway.config_path.unlink(missing_ok=True)
+            os.mkfifo(spillway.config_path)
+            spillway.launch([*spillway.binary, "-c", str(spillway.config_path)])
+            with contextlib.closing(open(spillway.config_path, "w", encoding="ascii")) as config:  # once it reads it
+                for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                    spillway.child.send_signal(signum)
+                spillway.config_path.unlink()
+                spillway.config_path.write_text(text)  # for the reload
+                config.write(text)
+            self.addCleanup(spillway.__exit__)
+            reason = spillway.record("stopping")["reason"]
+            successor = int(re.fullmatch(r"process (\d+) has taken over", reason)[1])
+            self.addCleanup(os.kill, successor, signal.SIGTERM)
+            self.assertEqual(spillway.child.wait(20), 0)
+            self.assertTrue(spillway.records("config_reloaded"))
+            with Wire(spillway.endpoint) as wire:
+                self.assertEqual(wire.command("PING"), "PONG")
 
 
 class Check(CliTest):
