@@ -65,7 +65,13 @@ std::optional<std::string> ControlPlane::open_listeners(net::InheritedSockets& i
         }
         const std::size_t queues = listener.address.is_unix() ? 1 : shards_.size();
         for (std::size_t i = sockets.empty() ? 0 : queues; i < queues; ++i) {
-            net::Listening listening = net::listen_on(*endpoint, listen_backlog);
+            // One listener's address may cover another's: 0.0.0.0:6380 and 127.0.0.1:6380.
+            const bool ours = i > 0 || std::ranges::any_of(listening_, [&](const net::Fd& fd) {
+                                  return net::same_port(net::local_endpoint(fd.get()), *endpoint);
+                              });
+            net::Listening listening = net::listen_on(
+                *endpoint, listen_backlog, ours ? net::Claim::shared : net::Claim::first
+            );
             if (!listening.fd) {
                 return listening.problem;
             }

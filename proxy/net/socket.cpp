@@ -196,7 +196,10 @@ void finish_writing(int fd) noexcept {
     (void)::shutdown(fd, SHUT_WR);
 }
 
-Listening listen_on(const Endpoint& endpoint, int backlog) {
+// Set from the beginning, SO_REUSEPORT would let us in beside another Spillway, and clients would
+// come to the one or the other. Set once this one listens, it lets in only our other queues:
+// whoever comes second to an address is refused, also when both start at once.
+Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim) {
     const bool is_unix = endpoint.address.ss_family == AF_UNIX;
     Fd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) {
@@ -204,7 +207,7 @@ Listening listen_on(const Endpoint& endpoint, int backlog) {
     }
     if (!is_unix) {
         set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-        set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+        set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, claim == Claim::shared ? 1 : 0);
         if (endpoint.address.ss_family == AF_INET6) {
             set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
         }
@@ -220,7 +223,22 @@ Listening listen_on(const Endpoint& endpoint, int backlog) {
     if (bound != 0 || ::listen(fd.get(), backlog) != 0) {
         return {Fd(), listen_problem(endpoint, errno)};
     }
+    if (!is_unix) {
+        set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+    }
     return {std::move(fd), {}};
+}
+
+bool same_port(const Endpoint& one, const Endpoint& other) noexcept {
+    const auto port = [](const Endpoint& endpoint) -> std::uint16_t {
+        if (endpoint.address.ss_family == AF_INET) {
+            return reinterpret_cast<const sockaddr_in*>(&endpoint.address)->sin_port;
+        }
+        return endpoint.address.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&endpoint.address)->sin6_port
+                   : 0;
+    };
+    return port(one) != 0 && port(one) == port(other);
 }
 
 Endpoint local_endpoint(int fd) noexcept {

@@ -86,9 +86,13 @@ struct Listening {
     Fd fd;
     std::string problem;  // what, where and what to do; empty when it listens
 };
-// With SO_REUSEPORT for tcp, so that each shard has its own queue. A unix socket that nobody serves
-// any more is replaced.
-[[nodiscard]] Listening listen_on(const Endpoint& endpoint, int backlog);
+// Who else may listen at the same tcp address: nobody does when it is opened, and from then on only
+// sockets of this user that are opened as `shared`, so that each shard has a queue of its own.
+enum class Claim : std::uint8_t { first, shared };
+// A unix socket that nobody serves any more is replaced.
+[[nodiscard]] Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim);
+// Whether two tcp addresses have the same port; false for unix sockets.
+[[nodiscard]] bool same_port(const Endpoint& one, const Endpoint& other) noexcept;
 
 // Where a listening socket listens, the port being the one that the kernel chose if 0 was asked
 // for.

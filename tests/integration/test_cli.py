@@ -69,6 +69,31 @@ class Usage(CliTest):
 
 
 class Start(CliTest):
+    def test_two_do_not_share_an_address(self):
+        with RedisServer() as redis, Spillway(redis) as first:
+            for address in (f"127.0.0.1:{first.port}", f"0.0.0.0:{first.port}"):
+                code, _, err = run("--listen", address, "--backend", redis.url, "--admin", f"127.0.0.1:{free_port()}")
+                self.assertEqual(code, 1)
+                self.assertIn(f"cannot listen on {address}: Address already in use; another program has this address", err)
+            with Wire(first.endpoint) as wire:
+                self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_one_listener_may_cover_the_address_of_another(self):
+        with RedisServer() as redis:
+            spillway = Spillway(redis, listener={"name": "near"})
+            spillway.config["listener"].append({"address": f"0.0.0.0:{spillway.port}", "name": "far"})
+            with spillway, Wire(spillway.endpoint) as wire:
+                self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_each_worker_has_clients(self):
+        with RedisServer() as redis, Spillway(redis, workers=4) as spillway:
+            text = Path("/proc/net/tcp").read_text()
+            queues = [row for row in text.splitlines() if f":{spillway.port:04X} 00000000:0000 0A" in row]
+            self.assertEqual(len(queues), 4)
+            for _ in range(100):
+                with Wire(spillway.endpoint) as wire:
+                    self.assertEqual(wire.command("PING"), "PONG")
+
     def test_closed_standard_descriptors(self):
         with RedisServer() as redis:
             spillway = Spillway(redis, log={"file": "log"})
