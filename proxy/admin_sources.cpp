@@ -205,7 +205,11 @@ boost::json::value ControlPlane::clients_json() const {
             {"user", log::text_json(row.user)},
             {"library", log::text_json(row.library)},
             {"db", row.db},
+            {"bytes", row.bytes_in + row.bytes_out},
+            {"bytes_in", row.bytes_in},
+            {"bytes_out", row.bytes_out},
             {"held", row.held},
+            {"held_s", static_cast<double>(row.held_for) / policy::second},
         });
     }
     return boost::json::object{{"clients", std::move(clients)}};

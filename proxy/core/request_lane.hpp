@@ -6,6 +6,7 @@
 #include "proxy/core/session_shared.hpp"
 #include "resp/command_reader.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -36,6 +37,10 @@ class RequestLane {
     // When the held command passes or is refused at last; 0 = nothing is held.
     [[nodiscard]] Nanos hold_until() const noexcept {
         return held_ ? waiting_.since + shared_.context.guard.hold_max() : 0;
+    }
+    // How long commands were held so far, the one that is held included.
+    [[nodiscard]] Nanos held_for(Nanos now) const noexcept {
+        return held_before_ + (held_ ? std::max<Nanos>(now - held_since_, 0) : 0);
     }
     // The first command of the rest waits until replies have come.
     [[nodiscard]] bool awaits_replies() const noexcept { return awaits_replies_; }
@@ -133,7 +138,8 @@ class RequestLane {
     SessionShared& shared_;
     resp::CommandReader reader_;
     policy::Waiting waiting_;
-    Nanos held_since_ = 0;  // of the command that is held
+    Nanos held_since_ = 0;   // of the command that is held
+    Nanos held_before_ = 0;  // by those before it
     bool held_ = false;
     bool awaits_replies_ = false;
     bool skipping_ = false;  // the body of a refused command

@@ -218,10 +218,10 @@ void RequestLane::end_hold() noexcept {
         return;
     }
     held_ = false;
+    const Nanos took = std::max<Nanos>(shared_.context.now - held_since_, 0);
+    held_before_ += took;
     shared_.context.metrics.held_commands.sub();
-    shared_.context.metrics.hold_seconds.observe(
-        static_cast<std::uint64_t>(std::max<Nanos>(shared_.context.now - held_since_, 0))
-    );
+    shared_.context.metrics.hold_seconds.observe(static_cast<std::uint64_t>(took));
 }
 
 RequestLane::Route RequestLane::refuse(

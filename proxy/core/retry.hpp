@@ -52,6 +52,10 @@ class Retry {
     [[nodiscard]] policy::Nanos until(policy::Nanos hold_max) const noexcept {
         return since_ + hold_max;
     }
+    // How long refused writes were held so far, the one that is held included.
+    [[nodiscard]] policy::Nanos held_for(policy::Nanos now) const noexcept {
+        return held_before_ + (holds() ? std::max<policy::Nanos>(now - held_since_, 0) : 0);
+    }
     [[nodiscard]] bool may_be_sent(policy::Nanos now) const noexcept { return now >= next_at_; }
 
     // The next bytes of the command that is being sent. False: it is too large to be kept.
@@ -88,10 +92,10 @@ class Retry {
     }
     // The same, of one that was held.
     void end(metrics::RetryResult result, policy::Nanos now) noexcept {
+        const policy::Nanos took = std::max<policy::Nanos>(now - held_since_, 0);
+        held_before_ += took;
         metrics_.held_commands.sub();
-        metrics_.hold_seconds.observe(
-            static_cast<std::uint64_t>(std::max<policy::Nanos>(now - held_since_, 0))
-        );
+        metrics_.hold_seconds.observe(static_cast<std::uint64_t>(took));
         metrics_.oom_retries[result].add();
         drop();
     }
@@ -118,6 +122,7 @@ class Retry {
     Stage stage_ = Stage::idle;
     policy::Nanos since_ = 0;
     policy::Nanos held_since_ = 0;
+    policy::Nanos held_before_ = 0;
     policy::Nanos next_at_ = 0;
     policy::Nanos pause_ = pause_min;
 };

@@ -48,6 +48,11 @@ class Session {
     }
     [[nodiscard]] bool held() const noexcept { return requests_.held() || retries(); }
 
+    // How long this client's commands were held in all, the one that is held included.
+    [[nodiscard]] Nanos held_for(Nanos now) const noexcept {
+        return requests_.held_for(now) + (shared_.retry ? shared_.retry->held_for(now) : 0);
+    }
+
     // A refused write is to be sent again, or was and awaits its reply: what the client sends next
     // waits.
     [[nodiscard]] bool retries() const noexcept { return shared_.retry && shared_.retry->holds(); }

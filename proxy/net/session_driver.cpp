@@ -179,6 +179,16 @@ void SessionDriver::pump_client() {
     }
 }
 
+void SessionDriver::count_in(std::size_t bytes) noexcept {
+    shard_.context().metrics.bytes[Direction::client_in].add(bytes);
+    bytes_in_ += bytes;
+}
+
+void SessionDriver::count_out(std::size_t bytes) noexcept {
+    shard_.context().metrics.bytes[Direction::client_out].add(bytes);
+    bytes_out_ += bytes;
+}
+
 void SessionDriver::read_client_once() {
     const std::span<char> area = shard_.read_area();
     const IoResult got = client_.stream.read(area);
@@ -204,7 +214,7 @@ void SessionDriver::read_client_once() {
     if (phase_ != Phase::relaying) {
         return;
     }  // nobody is left to answer
-    shard_.context().metrics.bytes[Direction::client_in].add(got.bytes);
+    count_in(got.bytes);
     shard_.touch_clock();
     char* begin = area.data() - stash_.size();
     std::memcpy(begin, stash_.data(), stash_.size());
@@ -487,7 +497,7 @@ void SessionDriver::send_to_client(core::Output& output) {
             output.clear();
             return die(ClosedReason::client_error);
         }
-        shard_.context().metrics.bytes[Direction::client_out].add(sent.bytes);
+        count_out(sent.bytes);
         client_read_at_ = shard_.context().now;
         std::size_t skip = sent.bytes;
         for (const std::string_view piece : output.pieces()) {
@@ -525,7 +535,7 @@ void SessionDriver::flush_client() {
         if (sent.status == IoStatus::failed) {
             return die(ClosedReason::client_error);
         }
-        shard_.context().metrics.bytes[Direction::client_out].add(sent.bytes);
+        count_out(sent.bytes);
         shard_.context().metrics.spool_bytes.sub(static_cast<std::int64_t>(sent.bytes));
         to_client_.consume(sent.bytes);
         client_read_at_ = shard_.context().now;

@@ -47,6 +47,10 @@ class SessionDriver {
     // The proxy stops: end as soon as nothing is outstanding.
     void drain();
 
+    // From and to the client so far.
+    [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
+    [[nodiscard]] std::uint64_t bytes_out() const noexcept { return bytes_out_; }
+
     [[nodiscard]] bool dead() const noexcept { return phase_ == Phase::dead; }
     [[nodiscard]] const core::Session& session() const noexcept { return session_; }
     [[nodiscard]] core::Nanos hold_until() const noexcept { return session_.hold_until(); }
@@ -79,6 +83,8 @@ class SessionDriver {
     static void client_ready(Watch& watch, std::uint32_t events);
     static void backend_ready(Watch& watch, std::uint32_t events);
     [[nodiscard]] bool hears_out() const noexcept;
+    void count_in(std::size_t bytes) noexcept;
+    void count_out(std::size_t bytes) noexcept;
     void read_proxy_header(std::string_view received);
     void refuse_proxy_header(std::string_view problem);
     void begin_securing();
@@ -133,6 +139,8 @@ class SessionDriver {
         stash_;  // received and not taken yet: half a head, or what stands behind a held command
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
+    std::uint64_t bytes_in_ = 0;
+    std::uint64_t bytes_out_ = 0;
     core::Nanos client_read_at_ = 0;  // when the client's socket last took something
     core::Nanos moved_at_ = 0;        // when commands were sent on last, or replies to them came
     core::Nanos deadline_ = 0;

@@ -64,7 +64,7 @@ void SessionDriver::start() {
 
 // What came behind the header waits in the stash until the backend is there.
 void SessionDriver::read_proxy_header(std::string_view received) {
-    shard_.context().metrics.bytes[metrics::Direction::client_in].add(received.size());
+    count_in(received.size());
     stash_.append(received);
     const auto accepted = listener_.proxy_protocol.load(std::memory_order_relaxed);
     // A reload may have turned it off meanwhile: this one began with it.

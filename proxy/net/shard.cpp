@@ -402,6 +402,7 @@ void Shard::publish_settings(std::shared_ptr<const ShardSettings> settings) {
 
 void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
     post([this, done = std::move(done)] {
+        touch_clock();
         std::vector<ClientRow> rows;
         rows.reserve(sessions_.size());
         for (const auto& driver : sessions_) {
@@ -414,7 +415,10 @@ void Shard::collect_clients(std::function<void(std::vector<ClientRow>)> done) {
                 .user = shared.state.user(),
                 .library = shared.state.library(),
                 .db = shared.state.db(),
+                .bytes_in = driver->bytes_in(),
+                .bytes_out = driver->bytes_out(),
                 .held = driver->session().held(),
+                .held_for = driver->session().held_for(context_.now),
             });
         }
         done(std::move(rows));

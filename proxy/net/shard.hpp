@@ -61,7 +61,10 @@ struct ClientRow {
     std::string user;
     std::string library;
     std::int32_t db = 0;
-    bool held = false;
+    std::uint64_t bytes_in = 0;  // from the client
+    std::uint64_t bytes_out = 0;
+    bool held = false;           // a command of it, at this moment
+    policy::Nanos held_for = 0;  // in all
 };
 
 // Called on the shard's thread.

@@ -141,6 +141,19 @@ class Documents(AdminTest):
                      str(64 << 20)):
             self.assertIn(fact, text)
 
+    def test_a_client_has_its_bytes(self):
+        self.start()
+        wire = self.wire()
+        name, value = encode("CLIENT", "SETNAME", "me"), b"x" * 300_000
+        self.assertEqual(wire.command("CLIENT", "SETNAME", "me"), "OK")
+        self.assertEqual(wire.command("SET", "k", value), "OK")
+        self.assertEqual(wire.command("GET", "k"), value)
+        sent = len(name) + len(encode("SET", "k", value)) + len(encode("GET", "k"))
+        got = 2 * len(b"+OK\r\n") + len(b"$300000\r\n") + len(value) + 2
+        row, = (row for row in self.spillway.api("clients")["clients"] if row["name"] == "me")
+        self.assertEqual((row["bytes_in"], row["bytes_out"], row["bytes"]), (sent, got, sent + got))
+        self.assertEqual((row["held"], row["held_s"]), (False, 0))
+
     def test_config_shows_the_values_and_hides_secrets(self):
         redis = self.enterContext(RedisServer(password="hunter2"))
         spillway = self.enterContext(Spillway(redis, guard={"shed_at": 0.93}, admin={"token": "topsecret"}))

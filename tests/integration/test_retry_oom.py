@@ -59,6 +59,8 @@ class Retry(GuardTest):
                 client = self.raw(("APPEND", "k", value))
                 self.held()
                 self.assertGreater(self.redis.oom_errors(), 0)
+                until("a client that is held", lambda: any(
+                    row["held"] and row["held_s"] > 0 for row in self.spillway.api("clients")["clients"]))
                 self.relieve()
                 answer = b":%d\r\n" % len(value)
                 self.assertEqual(self.read(client, len(answer)), answer)

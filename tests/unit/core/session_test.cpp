@@ -167,10 +167,15 @@ TEST_P(SessionDialogue, HoldsAndReleasesInOrder) {
     EXPECT_TRUE(dialogue.session().held());
     dialogue.context().now += 100 * policy::millisecond;
     EXPECT_EQ(dialogue.resume(), "") << "no credit, and its time is not over";
+    EXPECT_EQ(dialogue.session().held_for(dialogue.context().now), 100 * policy::millisecond);
     dialogue.context().now += 200 * policy::millisecond;
     EXPECT_EQ(dialogue.resume(), command("SET a 1") + command("GET b"))
         << "a normal write passes when hold_max is over";
     EXPECT_FALSE(dialogue.session().held());
+    EXPECT_EQ(
+        dialogue.session().held_for(dialogue.context().now + policy::second),
+        300 * policy::millisecond
+    );
     EXPECT_EQ(dialogue.context().metrics.held_commands.value(), 0);
     EXPECT_EQ(dialogue.backend("$-1\r\n+OK\r\n$-1\r\n"), "$-1\r\n+OK\r\n$-1\r\n");
 }
