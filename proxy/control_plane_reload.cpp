@@ -155,11 +155,19 @@ void ControlPlane::publish_settings() {
 
 // It holds until the next reload, which makes the file and the flags count again.
 admin::ActionResult ControlPlane::set_mode(policy::Mode mode) {
+    const std::string_view before = policy::name_of(guard_settings_.mode);
     loaded_.config.guard.mode = mode;
     loaded_.origins["guard.mode"] = {
         .kind = conf::Origin::Kind::request, .place = {}, .flag = "POST /api/v1/mode"};
     guard_settings_.mode = mode;
     publish_settings();
+    const std::string_view now = policy::name_of(mode);
+    logger_.write(log::Note{
+        .level = log::Level::info,
+        .message = "guard.mode was " + std::string(before) + " and is " + std::string(now) +
+                   " by POST /api/v1/mode, until the next reload",
+        .fields = {{"from", before}, {"to", now}},
+    });
     return {
         admin::ActionStatus::done, "guard.mode is now " + std::string(policy::name_of(mode)), {}};
 }

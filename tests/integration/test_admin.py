@@ -141,6 +141,12 @@ class Documents(AdminTest):
                      str(64 << 20)):
             self.assertIn(fact, text)
 
+    def test_a_change_of_mode_is_recorded(self):
+        self.start()
+        self.assertEqual(self.spillway.request("POST", "/api/v1/mode", '{"mode":"observe"}')[0], 200)
+        note = self.spillway.record("note", to="observe")
+        self.assertEqual((note["level"], note["from"]), ("info", "protect"))
+
     def test_a_client_has_its_bytes(self):
         self.start()
         wire = self.wire()
