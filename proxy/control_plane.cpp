@@ -192,6 +192,7 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                     log_refusal(peer, what, problem);
                 });
             },
+        .on_client = [this](const net::ClientEvent& event) { log_client(event); },
         .wish_sample =
             [this] {
                 if (sample_wished_.exchange(true, std::memory_order_relaxed)) {
@@ -233,6 +234,7 @@ std::shared_ptr<const net::ShardSettings> ControlPlane::shard_settings_for(std::
     settings->connect_timeout =
         std::chrono::nanoseconds(loaded_.config.backend.connect_timeout).count();
     settings->listener_tls = tls_.listeners;
+    settings->reports_clients = log_settings(loaded_.config.log).level <= log::Level::debug;
     return settings;
 }
 
@@ -411,6 +413,25 @@ void ControlPlane::log_opaque(const core::OpaqueNote& note) {
         .message = "a client's connection is only passed on from here, without guard or diagnosis",
         .fields = std::move(fields),
     });
+}
+
+void ControlPlane::log_client(const net::ClientEvent& event) {
+    log::Note note{.level = log::Level::debug, .message = {}};
+    note.fields = {
+        {"client", log::text_json(event.address)}, {"listener", log::text_json(event.listener)}};
+    if (!event.closed) {
+        note.message =
+            "client " + std::string(event.address) + " connected to " + std::string(event.listener);
+    } else {
+        const std::string_view reason =
+            metrics::closed_reason_names[static_cast<std::size_t>(*event.closed)];
+        note.message = "client " + std::string(event.address) + " left: " + std::string(reason);
+        note.fields["reason"] = reason;
+        note.fields["duration_s"] = static_cast<double>(event.lasted) / policy::second;
+        note.fields["bytes_in"] = event.bytes_in;
+        note.fields["bytes_out"] = event.bytes_out;
+    }
+    logger_.write(note);
 }
 
 // The metric counts them all.

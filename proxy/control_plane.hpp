@@ -85,6 +85,8 @@ class ControlPlane {
     void forget_backend();
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
+    // From any thread.
+    void log_client(const net::ClientEvent& event);
     void log_refusal(const std::string& peer, std::string_view what, const std::string& problem);
     void set_backend_up(bool up, const std::string& reason);
     void log_guard_state();

@@ -139,6 +139,7 @@ class SessionDriver {
         stash_;  // received and not taken yet: half a head, or what stands behind a held command
     core::RelayBuffer to_backend_;
     core::RelayBuffer to_client_;
+    core::Nanos came_at_ = 0;
     std::uint64_t bytes_in_ = 0;
     std::uint64_t bytes_out_ = 0;
     core::Nanos client_read_at_ = 0;  // when the client's socket last took something

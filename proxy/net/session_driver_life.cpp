@@ -32,7 +32,8 @@ SessionDriver::SessionDriver(
 )
     : shard_(shard),
       listener_(listener),
-      session_(shard.context(), id, std::move(address), listener.label) {
+      session_(shard.context(), id, std::move(address), listener.label),
+      came_at_(shard.context().now) {
     client_.ready = &SessionDriver::client_ready;
     client_.driver = this;
     client_.stream.open(std::move(client));
@@ -122,6 +123,9 @@ void SessionDriver::refuse_host(bool plain) {
 
 // Nobody reaches the backend who has not shown what this listener asks for.
 void SessionDriver::begin_securing() {
+    if (shard_.settings().reports_clients) {
+        shard_.report_client({.address = session_.shared().address, .listener = listener_.name});
+    }
     const TlsContext* const tls = shard_.tls_of(listener_);
     if (!enter_host()) {
         return refuse_host(tls == nullptr);
@@ -348,6 +352,16 @@ void SessionDriver::die(ClosedReason reason) {
         reason = closed_reason_;  // what happened first
     }
     context.metrics.sessions_closed[reason].add();
+    if (shard_.settings().reports_clients) {
+        shard_.report_client(
+            {.address = session_.shared().address,
+             .listener = listener_.name,
+             .closed = reason,
+             .lasted = context.now - came_at_,
+             .bytes_in = bytes_in_,
+             .bytes_out = bytes_out_}
+        );
+    }
     context.metrics.spool_bytes.sub(static_cast<std::int64_t>(to_client_.size()));
     phase_ = Phase::dead;
     session_.drop_hold();

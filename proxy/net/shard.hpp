@@ -13,6 +13,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -44,6 +46,7 @@ struct ShardSettings {
     bool spool_disconnects = true;
     policy::Nanos connect_timeout = policy::second;
     std::vector<std::shared_ptr<const TlsContext>> listener_tls;  // null = plain
+    bool reports_clients = false;
 };
 
 // One immutable state of the backend, with what follows from it for shards.
@@ -67,6 +70,16 @@ struct ClientRow {
     policy::Nanos held_for = 0;  // in all
 };
 
+// A client came, or has left; the texts live as long as the call.
+struct ClientEvent {
+    std::string_view address;
+    std::string_view listener;
+    std::optional<metrics::ClosedReason> closed{};  // empty = it came
+    policy::Nanos lasted = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+};
+
 // Called on the shard's thread.
 struct ShardHooks {
     std::function<void(std::vector<policy::OomEvent>)> on_ooms;
@@ -74,6 +87,7 @@ struct ShardHooks {
     // A client that was refused before it was one, with its peer's address: once a second at most.
     // `what` is the begin of the sentence that `problem` ends.
     std::function<void(std::string peer, std::string_view what, std::string problem)> on_refusal;
+    std::function<void(const ClientEvent&)> on_client;  // only with reports_clients
     std::function<void()> wish_sample;
     // A client that this shard has accepted goes to another: see adopt().
     std::function<void(std::size_t shard, ListenerShare&, Fd client, const Endpoint& peer)>
@@ -146,6 +160,7 @@ class Shard {
     void list_held(SessionDriver& driver);
     void list_timed(SessionDriver& driver);
     void bury(SessionDriver& driver);
+    void report_client(const ClientEvent& event) { hooks_.on_client(event); }
     void report_refusal(const std::string& peer, std::string_view what, std::string_view problem);
 
   private:

@@ -85,6 +85,25 @@ class Start(CliTest):
             with spillway, Wire(spillway.endpoint) as wire:
                 self.assertEqual(wire.command("PING"), "PONG")
 
+    def test_debug_follows_connections(self):
+        with RedisServer() as redis, Spillway(redis, log={"level": "debug"}) as spillway:
+            with Wire(spillway.endpoint) as wire:
+                address = "%s:%d" % wire.socket.getsockname()
+                self.assertEqual(wire.command("PING"), "PONG")
+            came, left = until("both records", lambda: len(rows := spillway.records("note", client=address)) > 1 and rows)
+            self.assertEqual((came["level"], left["level"]), ("debug", "debug"))
+            self.assertEqual((came["listener"], left["listener"]), (f"127.0.0.1:{spillway.port}",) * 2)
+            self.assertEqual((left["reason"], left["bytes_in"], left["bytes_out"]), ("client_closed", 14, 7))
+            self.assertGreater(left["duration_s"], 0)
+            text = spillway.config_path.read_text().replace('"debug"', '"info"')
+            spillway.config_path.write_text(text)
+            spillway.request("POST", "/api/v1/reload")
+            with Wire(spillway.endpoint) as wire:
+                address = "%s:%d" % wire.socket.getsockname()
+                self.assertEqual(wire.command("PING"), "PONG")
+            until("its end", lambda: spillway.metric("spillway_clients") == 0)
+            self.assertEqual(spillway.records(client=address), [])
+
     def test_each_worker_has_clients(self):
         with RedisServer() as redis, Spillway(redis, workers=4) as spillway:
             text = Path("/proc/net/tcp").read_text()
