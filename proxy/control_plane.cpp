@@ -7,8 +7,10 @@
 #include "proxy/net/resolver.hpp"
 #include "proxy/net/systemd.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/startup.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <iterator>
@@ -113,6 +115,7 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited)
         shard->start();
     }
     warn_of_tls();
+    warn_of_descriptors();
     probe_.start();
     watch_staleness();
     std::ranges::move(inherited_files_, std::back_inserter(files_));
@@ -191,6 +194,10 @@ net::ShardHooks ControlPlane::shard_hooks(std::size_t shard) {
                 boost::asio::post(context_, [this, peer, what, problem] {
                     log_refusal(peer, what, problem);
                 });
+            },
+        .on_no_descriptors =
+            [this](int error) {
+                boost::asio::post(context_, [this, error] { log_no_descriptors(error); });
             },
         .on_client = [this](const net::ClientEvent& event) { log_client(event); },
         .wish_sample =
@@ -412,6 +419,29 @@ void ControlPlane::log_opaque(const core::OpaqueNote& note) {
         .level = asked_for ? log::Level::info : log::Level::warn,
         .message = "a client's connection is only passed on from here, without guard or diagnosis",
         .fields = std::move(fields),
+    });
+}
+
+void ControlPlane::log_no_descriptors(int error) {
+    const policy::Nanos now = net::monotonic_now();
+    if (descriptors_logged_at_ != 0 && now - descriptors_logged_at_ < refusal_log_interval) {
+        return;
+    }
+    descriptors_logged_at_ = now;
+    if (error == ENFILE) {
+        return note(
+            log::Level::error,
+            "this host has no file descriptor left (fs.file-max): new clients wait until others "
+            "leave"
+        );
+    }
+    const std::uint64_t limit = descriptor_limit();
+    logger_.write(log::Note{
+        .level = log::Level::error,
+        .message = "no file descriptor is left of " + std::to_string(limit) +
+                   ": new clients wait until others leave; raise LimitNOFILE of the service "
+                   "(ulimit -n), two for each client",
+        .fields = {{"limit", limit}},
     });
 }
 

@@ -85,6 +85,7 @@ class ControlPlane {
     void forget_backend();
     void log_verdicts(bool ending);
     void log_opaque(const core::OpaqueNote& note);
+    void log_no_descriptors(int error);
     // From any thread.
     void log_client(const net::ClientEvent& event);
     void log_refusal(const std::string& peer, std::string_view what, const std::string& problem);
@@ -109,6 +110,7 @@ class ControlPlane {
     [[nodiscard]] admin::ActionResult reject(const conf::Problems& problems);
     void apply(conf::Loaded next, TlsContexts tls);
     void warn_of_tls();
+    void warn_of_descriptors();
     void publish_settings();
     [[nodiscard]] net::ProbeSettings probe_settings() const;
 
@@ -189,6 +191,7 @@ class ControlPlane {
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
     policy::Nanos refusal_logged_at_ = 0;
+    policy::Nanos descriptors_logged_at_ = 0;
     policy::Nanos told_at_ = 0;        // when the shards were told of a sample …
     policy::Nanos told_asked_at_ = 0;  // … which was asked for then
     policy::GuardState told_state_ = policy::GuardState::blind;

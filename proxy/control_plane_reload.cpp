@@ -5,6 +5,7 @@
 #include "proxy/log/json.hpp"
 #include "proxy/net/clock.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/startup.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +17,9 @@ namespace spillway {
 namespace {
 
 using namespace std::chrono_literals;
+
+// Log, pollers, the monitor and the admin endpoint, which may have 64 connections.
+constexpr std::uint64_t descriptors_beside_clients = 128;
 
 boost::json::array texts(const std::vector<std::string>& items) {
     boost::json::array array;
@@ -59,6 +63,7 @@ admin::ActionResult ControlPlane::reload() {
     };
     logger_.write(record);
     warn_of_tls();
+    warn_of_descriptors();
     return {
         admin::ActionStatus::done,
         log::line_of(record).message,
@@ -94,6 +99,29 @@ void ControlPlane::warn_of_tls() {
     for (const std::string& warning : tls_.warnings) {
         note(log::Level::warn, warning);
     }
+}
+
+// Better said before the clients are there than when they wait.
+void ControlPlane::warn_of_descriptors() {
+    std::uint64_t clients_max = 0;
+    for (const conf::Listener& listener : loaded_.config.listeners) {
+        clients_max += listener.max_clients;
+    }
+    const std::uint64_t limit = descriptor_limit();
+    if (limit >= 2 * clients_max) {
+        return;  // but for some that we need ourselves: not worth a warning with each start
+    }
+    const std::uint64_t spare = descriptors_beside_clients + listening_.size();
+    const std::uint64_t enough_for = limit > spare ? (limit - spare) / 2 : 0;
+    logger_.write(log::Note{
+        .level = log::Level::warn,
+        .message = "max_clients allows " + std::to_string(clients_max) + " clients, and " +
+                   std::to_string(limit) + " file descriptors are enough for " +
+                   std::to_string(enough_for) +
+                   ": raise LimitNOFILE of the service (the hard limit, ulimit -Hn), or lower "
+                   "max_clients",
+        .fields = {{"limit", limit}, {"clients", enough_for}},
+    });
 }
 
 void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {

@@ -64,7 +64,7 @@ int run_proxy(
 ) {
     std::signal(SIGPIPE, SIG_IGN);
     net::InheritedSockets inherited = net::InheritedSockets::from_environment();
-    (void)raise_descriptor_limit();
+    raise_descriptor_limit();
     log::Logger logger(log_settings(loaded.config.log));
     boost::asio::io_context context(1);
     boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);

@@ -44,18 +44,17 @@ void let_signals_come() noexcept {
     (void)::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-std::uint64_t raise_descriptor_limit() noexcept {
+void raise_descriptor_limit() noexcept {
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return RLIM_INFINITY;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (limit.rlim_cur < limit.rlim_max) {
-        const rlimit raised{.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-        if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) {
-            return raised.rlim_cur;
-        }
-    }
-    return limit.rlim_cur;
+}
+
+std::uint64_t descriptor_limit() noexcept {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 }  // namespace spillway

@@ -16,7 +16,7 @@ void hold_back_signals() noexcept;
 void let_signals_come() noexcept;
 
 // Two descriptors a client: the soft limit of most systems is far below what the hard one allows.
-// Gives the limit that holds now.
-std::uint64_t raise_descriptor_limit() noexcept;
+void raise_descriptor_limit() noexcept;
+[[nodiscard]] std::uint64_t descriptor_limit() noexcept;  // as it is now
 
 }  // namespace spillway

@@ -101,7 +101,10 @@ class SessionDriver {
     void reached();
     void secure_backend();
     void connected();
-    void backend_unavailable(std::string_view why);
+    void backend_unavailable(
+        std::string_view why,
+        metrics::RefusedReason reason = metrics::RefusedReason::backend_unavailable
+    );
 
     void pump_client();
     void pump_backend();

@@ -205,6 +205,9 @@ void SessionDriver::dial_next(int error, std::string_view tls_problem) {
         endpoint_ = 0;  // one of them did not answer, and may yet
         return;
     }
+    if (shard_.report_no_descriptors(error)) {
+        return backend_unavailable(std::strerror(error), metrics::RefusedReason::descriptors);
+    }
     backend_unavailable(endpoints.empty() ? "its name cannot be resolved" : std::strerror(error));
 }
 
@@ -295,9 +298,9 @@ std::string SessionDriver::backend_address() const {
     return address.starts_with("unix:") ? std::string() : address;
 }
 
-void SessionDriver::backend_unavailable(std::string_view why) {
+void SessionDriver::backend_unavailable(std::string_view why, metrics::RefusedReason reason) {
     backend_.stream.close();
-    shard_.context().metrics.connections_refused[metrics::RefusedReason::backend_unavailable].add();
+    shard_.context().metrics.connections_refused[reason].add();
     spool("-ERR spillway: backend unavailable (" + std::string(why) + ")\r\n");
     phase_ = Phase::closing;
     closed_reason_ = ClosedReason::backend_error;

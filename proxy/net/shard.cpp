@@ -113,17 +113,21 @@ void Shard::accept_waiting(Accepting& accepting) {
         }
         if (accepted.status == IoStatus::failed) {
             // No descriptors or no memory: asking again at once would only spin.
-            const bool descriptors = accepted.error == EMFILE || accepted.error == ENFILE;
-            context_.metrics
-                .connections_refused
-                    [descriptors ? metrics::RefusedReason::descriptors
-                                 : metrics::RefusedReason::error]
-                .add();
+            const bool descriptors = report_no_descriptors(accepted.error);
+            // Whoever is first in the queue is one client, however often we look.
+            if (!descriptors || !std::exchange(accepting.lets_wait, true)) {
+                context_.metrics
+                    .connections_refused
+                        [descriptors ? metrics::RefusedReason::descriptors
+                                     : metrics::RefusedReason::error]
+                    .add();
+            }
             poller_.remove(accepting.fd.get());
             accepting.paused_until = context_.now + accept_pause;
             arm_tick();
             return;
         }
+        accepting.lets_wait = false;
         admit(accepting.listener, std::move(accepted.fd), accepted.peer);
     }
 }
@@ -295,6 +299,18 @@ void Shard::report_refusal(
         refusal_reported_at_ = context_.now;
         hooks_.on_refusal(peer, what, std::string(problem));
     }
+}
+
+bool Shard::report_no_descriptors(int error) {
+    if (error != EMFILE && error != ENFILE) {
+        return false;
+    }
+    if (descriptors_reported_at_ == 0 ||
+        context_.now - descriptors_reported_at_ >= refusal_interval) {
+        descriptors_reported_at_ = context_.now;
+        hooks_.on_no_descriptors(error);
+    }
+    return true;
 }
 
 // In the order of waiting, each session in turn; those that must wait on go to the end of the line,

@@ -87,6 +87,9 @@ struct ShardHooks {
     // A client that was refused before it was one, with its peer's address: once a second at most.
     // `what` is the begin of the sentence that `problem` ends.
     std::function<void(std::string peer, std::string_view what, std::string problem)> on_refusal;
+    // There is none for a new client, or for its connection to the backend: EMFILE, or ENFILE where
+    // the whole host has none. Once a second at most.
+    std::function<void(int error)> on_no_descriptors;
     std::function<void(const ClientEvent&)> on_client;  // only with reports_clients
     std::function<void()> wish_sample;
     // A client that this shard has accepted goes to another: see adopt().
@@ -160,6 +163,8 @@ class Shard {
     void list_held(SessionDriver& driver);
     void list_timed(SessionDriver& driver);
     void bury(SessionDriver& driver);
+    // Of an error that means this; true where it does.
+    bool report_no_descriptors(int error);
     void report_client(const ClientEvent& event) { hooks_.on_client(event); }
     void report_refusal(const std::string& peer, std::string_view what, std::string_view problem);
 
@@ -177,6 +182,7 @@ class Shard {
         ListenerShare& listener;
         Fd fd;
         policy::Nanos paused_until = 0;  // 0 = it accepts
+        bool lets_wait = false;          // those in the queue, for want of descriptors
     };
 
     // From another thread: it is run before the sockets of the batch that it wakes up.
@@ -224,6 +230,7 @@ class Shard {
     policy::Nanos ooms_reported_at_ = 0;
     policy::Nanos growth_reported_at_ = 0;
     policy::Nanos refusal_reported_at_ = 0;
+    policy::Nanos descriptors_reported_at_ = 0;
     policy::Nanos verdicts_reported_at_ = 0;
     core::Nanos tick_at_ = 0;  // 0 = nothing waits for time to pass
     bool draining_ = false;

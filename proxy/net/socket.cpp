@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -248,6 +249,16 @@ Endpoint local_endpoint(int fd) noexcept {
     return endpoint;
 }
 
+namespace {
+
+// The kernel takes a descriptor before it looks whether anybody waits.
+bool has_waiting(int listener) noexcept {
+    pollfd asked{.fd = listener, .events = POLLIN, .revents = 0};
+    return ::poll(&asked, 1, 0) > 0;
+}
+
+}  // namespace
+
 Accepted accept_one(int listener) noexcept {
     Accepted accepted;
     accepted.peer.size = sizeof accepted.peer.address;
@@ -259,9 +270,14 @@ Accepted accept_one(int listener) noexcept {
     ));
     if (!accepted.fd) {
         accepted.error = errno;
+        if ((accepted.error == EMFILE || accepted.error == ENFILE) && !has_waiting(listener)) {
+            accepted.status = IoStatus::blocked;
+            return accepted;
+        }
         // A client that gave up while it waited is no reason to stop accepting others.
-        const bool again = errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
-        accepted.status = errno == EAGAIN || errno == EWOULDBLOCK
+        const int error = accepted.error;
+        const bool again = error == ECONNABORTED || error == EINTR || error == EPROTO;
+        accepted.status = error == EAGAIN || error == EWOULDBLOCK
                               ? IoStatus::blocked
                               : (again ? IoStatus::closed : IoStatus::failed);
         return accepted;

@@ -110,13 +110,34 @@ class Volume(RelayTest):
         until("room for another", lambda: self.wire().command("PING") == "PONG")
         self.assertEqual(kept[0].command("PING"), "PONG")
 
-    def test_no_descriptors_left(self):
-        self.start(workers=1)
+    def test_a_limit_that_max_clients_does_not_fit_in_is_told(self):
+        self.start(listener={"max_clients": 100_000})
+        limit, = (row["limit"] for row in self.spillway.records("note", level="warn") if "max_clients allows" in row["msg"])
+        self.assertEqual(limit, resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE)[0])
+        self.assertEqual(limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1], "as many as may be")
+
+    def limit_descriptors(self, more):
+        """Leaves so many; gives how many there are then."""
         seen = []
         until("as many descriptors for a while",
               lambda: seen.append(self.spillway.open_files()) or seen[-10:] == seen[-1:] * 10)
-        most = seen[-1] + 20  # two for each client
-        resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE, (most, most))
+        most = seen[-1] + more
+        hard = resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE, (most, hard))
+        return most
+
+    def test_no_descriptor_left_for_the_backend(self):
+        self.start(workers=1)
+        most = self.limit_descriptors(1)
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertEqual(wire.read_to_end(), b"-ERR spillway: backend unavailable (Too many open files)\r\n")
+        resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE, (most + 100,) * 2)
+        self.assertEqual(self.spillway.metric("spillway_client_connections_refused_total", reason="descriptors"), 1)
+        self.assertTrue([row for row in self.spillway.records("note") if "no file descriptor is left" in row["msg"]])
+
+    def test_no_descriptors_left(self):
+        self.start(workers=1)
+        most = self.limit_descriptors(20)  # two for each client
         with contextlib.ExitStack() as stack:
             wires = [stack.enter_context(Wire(self.spillway.endpoint)) for _ in range(30)]
             for wire in wires[:10]:
@@ -128,7 +149,10 @@ class Volume(RelayTest):
             for wire in wires[:-1]:
                 wire.socket.close()
             self.assertEqual(wires[-1].command("PING"), "PONG")
-        self.assertGreater(self.spillway.metric("spillway_client_connections_refused_total", reason="descriptors"), 0)
+        refused = self.spillway.metric("spillway_client_connections_refused_total", reason="descriptors")
+        self.assertTrue(0 < refused < 8, f"{refused}: clients, not how often they were looked at")
+        note, = self.spillway.records("note", limit=most)
+        self.assertIn("raise LimitNOFILE", note["msg"])
         self.assertEqual(self.wire().command("PING"), "PONG")
 
 
