@@ -103,15 +103,17 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited)
     logger_.write(log::Listening{.role = "admin", .address = conf::to_string(admin_->address())});
     // Shards read nothing before they know where the backend is, but they accept: numeric addresses
     // are known at once.
-    const auto target = std::make_shared<const net::Target>(net::Target{
-        net::numeric_endpoints(loaded_.config.backend.url.address),
-        tls_.backend,
-        loaded_.config.backend.send_proxy});
+    net::Target target{
+        .endpoints = net::numeric_endpoints(loaded_.config.backend.url.address),
+        .tls = tls_.backend,
+        .send_proxy = loaded_.config.backend.send_proxy};
+    if (target.send_proxy != conf::SendProxy::off) {
+        target.endpoints.clear();
+        target.problem = "whether it takes a PROXY header is not known yet";  // see MemoryProbe
+    }
+    const auto shared = std::make_shared<const net::Target>(std::move(target));
     for (const auto& shard : shards_) {
-        // Whether it takes a PROXY header is seen by the monitor first.
-        if (!target->endpoints.empty() && target->send_proxy == conf::SendProxy::off) {
-            shard->publish_target(target);
-        }
+        shard->publish_target(shared);
         shard->start();
     }
     warn_of_tls();

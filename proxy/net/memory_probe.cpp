@@ -104,10 +104,13 @@ void MemoryProbe::change(ProbeSettings settings) {
     settings_ = std::move(settings);
     if (moved) {
         resolved_at_ = 0;
+        introduced_ = false;
         target_ = std::make_shared<const Target>();
     } else if (settings_.tls != target_->tls && !target_->endpoints.empty()) {
         target_ = std::make_shared<const Target>(Target{
-            target_->endpoints, settings_.tls, settings_.send_proxy});
+            .endpoints = target_->endpoints,
+            .tls = settings_.tls,
+            .send_proxy = settings_.send_proxy});
         hooks_.on_target(target_);
     }
     if (moved || !same_rights) {
@@ -191,14 +194,21 @@ asio::awaitable<std::string> MemoryProbe::open() {
     std::string problem = co_await connection_.connect(*target_, settings_.connect_timeout);
     if (!problem.empty()) {
         resolved_at_ = 0;  // the name may have moved
+        if (settings_.send_proxy != conf::SendProxy::off && !introduced_) {
+            keep_clients_away(problem);
+        }
         co_return problem;
     }
     problem = co_await log_in();
     if (settings_.send_proxy != conf::SendProxy::off) {
         // Redis answers a header of version 1 as a command: clients would get the replies to what
         // they asked before. So none goes there until it has taken ours.
-        const bool takes_none = problem.find("PROXY") != std::string::npos;
-        hooks_.on_target(takes_none ? std::make_shared<const Target>() : target_);
+        introduced_ = problem.find("PROXY") == std::string::npos;
+        if (introduced_) {
+            hooks_.on_target(target_);
+        } else {
+            keep_clients_away("it takes no PROXY header, and backend.send_proxy is set");
+        }
         if (!problem.empty()) {
             problem += "; backend.send_proxy is set: does it take a PROXY header?";
         }
@@ -207,6 +217,12 @@ asio::awaitable<std::string> MemoryProbe::open() {
         problem = co_await read_commands();
     }
     co_return problem;
+}
+
+// What clients are told goes into one line.
+void MemoryProbe::keep_clients_away(std::string_view why) {
+    hooks_.on_target(std::make_shared<const Target>(Target{
+        .endpoints = {}, .problem = std::string(why.substr(0, why.find_first_of("\r\n")))}));
 }
 
 asio::awaitable<std::string> MemoryProbe::log_in() {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
@@ -63,6 +64,7 @@ class MemoryProbe {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<std::string> open();
+    void keep_clients_away(std::string_view why);
     [[nodiscard]] boost::asio::awaitable<std::string> log_in();
     boost::asio::awaitable<std::string> read_commands();
     boost::asio::awaitable<std::string> sample_once();
@@ -83,7 +85,8 @@ class MemoryProbe {
     bool hurried_ = false;
     bool sampling_ = false;  // in the pause between two samples, which hurry() may cut
     bool reachable_ = false;
-    bool changed_ = false;  // and so the end of the connection is no failure
+    bool introduced_ = false;  // with send_proxy: clients may go there, it has taken a header
+    bool changed_ = false;     // and so the end of the connection is no failure
     bool stopped_ = false;
 };
 

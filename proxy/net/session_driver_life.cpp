@@ -208,7 +208,11 @@ void SessionDriver::dial_next(int error, std::string_view tls_problem) {
     if (shard_.report_no_descriptors(error)) {
         return backend_unavailable(std::strerror(error), metrics::RefusedReason::descriptors);
     }
-    backend_unavailable(endpoints.empty() ? "its name cannot be resolved" : std::strerror(error));
+    if (!endpoints.empty()) {
+        return backend_unavailable(std::strerror(error));
+    }
+    const std::string& problem = shard_.target().problem;
+    backend_unavailable(problem.empty() ? "its name cannot be resolved" : problem);
 }
 
 void SessionDriver::go_on_connecting(std::uint32_t events) {

@@ -6,13 +6,15 @@
 #include "proxy/net/tls_context.hpp"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace spillway::net {
 
 struct Target {
-    std::vector<Endpoint> endpoints;  // tried in turn; empty = the name has no address, or none yet
-    std::shared_ptr<const TlsContext> tls;  // null = plain
+    std::vector<Endpoint> endpoints;  // tried in turn; empty = nobody is to go there …
+    std::string problem{};            // … and why; empty = its name has no address, or none yet
+    std::shared_ptr<const TlsContext> tls{};  // null = plain
     conf::SendProxy send_proxy = conf::SendProxy::off;
 };
 

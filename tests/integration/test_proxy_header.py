@@ -106,7 +106,7 @@ class Refused(ProxyHeaderTest):
         wire = self.wire()
         wire.send(V1[:10])
         self.assertEqual(wire.read_to_end(), b"")
-        self.assertIn("within connect_timeout", self.spillway.record("note")["msg"])
+        until("why", lambda: [row for row in self.spillway.records("note") if "within connect_timeout" in row["msg"]])
 
     def test_half_a_header_and_the_end(self):
         wire = self.wire()
@@ -165,7 +165,22 @@ class PassedOn(unittest.TestCase):
         # Nobody gets the reply to what was asked before.
         with Wire(front.endpoint) as wire:
             wire.send(encode("GET", "a") + encode("GET", "b"))
-            self.assertIn(b"backend unavailable", wire.read_to_end())
+            self.assertEqual(wire.read_to_end(), b"-ERR spillway: backend unavailable (it takes no PROXY header, "
+                                                 b"and backend.send_proxy is set)\r\n")
+
+    def told(self, url, **backend):
+        """What a client hears once the monitor has tried."""
+        front = self.enterContext(Spillway(url, backend={"send_proxy": "v2", **backend}, ready=False))
+        front.record("backend_down")
+        with Wire(front.endpoint) as wire:
+            return wire.read_to_end().decode()
+
+    def test_clients_hear_why_it_is_not_there(self):
+        self.assertIn("(Connection refused)", self.told(f"redis://127.0.0.1:{free_port()}"))
+        redis = self.enterContext(RedisServer())
+        certificates = Certificates()
+        text = self.told(redis.url.replace("redis:", "rediss:"), **certificates.backend())
+        self.assertRegex(text, r"\(TLS: .*\)")
 
 
 class ClientsOfOneHost(GuardTest):
