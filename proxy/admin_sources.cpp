@@ -30,6 +30,21 @@ double known(std::int64_t bytes) noexcept {
     return bytes < 0 ? metrics::not_known : static_cast<double>(bytes);
 }
 
+// Of a server whose memory we may not read nothing can be said, least of all that it is healthy.
+policy::Diagnosis diagnosis_without_sight(const std::string& problem) {
+    policy::Diagnosis diagnosis;
+    diagnosis.health = policy::Health::at_risk;
+    diagnosis.cause = policy::Cause::unknown;
+    diagnosis.evidence = {
+        "the guard stands aside, since the monitor cannot read this server's memory", problem};
+    diagnosis.advice = {
+        problem.starts_with("INFO was refused: NOPERM")
+            ? "let the monitor's user run INFO (ACL +info)"
+            : "give the monitor valid credentials: [monitor] user and password_file, or user and "
+              "password in backend.url; then reload"};
+    return diagnosis;
+}
+
 }  // namespace
 
 admin::Sources ControlPlane::admin_sources() {
@@ -41,6 +56,10 @@ admin::Sources ControlPlane::admin_sources() {
         }
         if (!backend_up_) {
             return {false, "the backend does not answer"};
+        }
+        if (!monitor_problem_.empty()) {
+            return {
+                true, "listening, and the backend answers; not the monitor: " + monitor_problem_};
         }
         return {true, "listening, and the backend answers"};
     };
@@ -241,7 +260,12 @@ boost::json::value ControlPlane::diagnosis_json() const {
     if (evidence.sample != nullptr) {
         report.sampled = log::sample_json(*evidence.sample, key_display_);
     }
-    if (!state_.sampled || !backend_up_) {
+    if (!monitor_problem_.empty()) {
+        if (report.diagnosis.health == policy::Health::healthy) {
+            report.diagnosis = diagnosis_without_sight(monitor_problem_);
+        }
+        report.unavailable.push_back("INFO: " + monitor_problem_);
+    } else if (!state_.sampled || !backend_up_) {
         report.unavailable.emplace_back(
             state_.sampled ? "INFO: the backend is down, this is what it last said"
                            : "INFO: the backend has not answered yet"

@@ -280,6 +280,7 @@ void ControlPlane::on_sample(const policy::MemorySample& sample) {
     pool_.grant(reading.grant);
     pool_.values().note_memory(reading.state.counted, reading.state.ceiling);
     take(reading);
+    monitor_problem_.clear();
     set_backend_up(true, {});
     measured_growth_.add(sample);
     desk_.on_sample(state_, moment());
@@ -317,6 +318,7 @@ void ControlPlane::tell_shards(const policy::Meter::Reading& reading) {
 }
 
 void ControlPlane::on_failure(std::string reason, bool reachable) {
+    monitor_problem_ = reachable ? reason : std::string();
     set_backend_up(reachable, reason);
     const policy::Nanos now = net::monotonic_now();
     const policy::Meter::Reading reading = meter_.without_sample(now, reason);

@@ -183,6 +183,8 @@ class ControlPlane {
     std::atomic<std::size_t> shards_that_answered_{SIZE_MAX};  // since the watchdog was last fed
     bool backend_up_ = false;
     bool backend_was_reported_ = false;
+    std::string
+        monitor_problem_;  // why it answers the monitor nothing; empty = it does, or is down
     bool stopping_ = false;
     bool serves_on_ = false;  // clients that stand, though it is stopping
     policy::GuardState logged_state_ = policy::GuardState::blind;

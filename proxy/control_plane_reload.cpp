@@ -159,6 +159,7 @@ void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {
 // Nothing is refused by the figures of a server that new connections no longer go to.
 void ControlPlane::forget_backend() {
     backend_up_ = backend_was_reported_ = false;  // the new one's first answer is news
+    monitor_problem_.clear();
     key_sampler_.drop();
     keys_asked_at_ = 0;
     keys_problem_.clear();

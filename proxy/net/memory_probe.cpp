@@ -68,6 +68,13 @@ bool same(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) noexce
     );
 }
 
+// As against "max number of clients reached", which clients would hear as well. Redis 5 says
+// "ERR invalid password", and others that none is set.
+bool is_about_login(std::string_view refusal) noexcept {
+    return refusal.starts_with("WRONGPASS") || refusal.starts_with("NOAUTH") ||
+           refusal.starts_with("NOPERM") || refusal.find("password") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::vector<std::string> auth_question(const conf::Credentials& credentials) {
@@ -209,7 +216,7 @@ asio::awaitable<std::string> MemoryProbe::open() {
         } else {
             keep_clients_away("it takes no PROXY header, and backend.send_proxy is set");
         }
-        if (!problem.empty()) {
+        if (!problem.empty() && !reachable_) {
             problem += "; backend.send_proxy is set: does it take a PROXY header?";
         }
     }
@@ -234,6 +241,7 @@ asio::awaitable<std::string> MemoryProbe::log_in() {
             co_return answer.problem;
         }
         if (answer.reply.is_error()) {
+            reachable_ = is_about_login(answer.reply.text);
             co_return "AUTH of the monitor connection failed: " + std::string(answer.reply.text);
         }
     }

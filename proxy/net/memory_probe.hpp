@@ -83,8 +83,8 @@ class MemoryProbe {
     policy::Nanos resolved_at_ = 0;
     bool all_sections_ = true;  // several INFO sections in one call: Redis 7.0 and later
     bool hurried_ = false;
-    bool sampling_ = false;  // in the pause between two samples, which hurry() may cut
-    bool reachable_ = false;
+    bool sampling_ = false;    // in the pause between two samples, which hurry() may cut
+    bool reachable_ = false;   // it has answered, though not what was asked
     bool introduced_ = false;  // with send_proxy: clients may go there, it has taken a header
     bool changed_ = false;     // and so the end of the connection is no failure
     bool stopped_ = false;

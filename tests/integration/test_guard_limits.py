@@ -1,4 +1,5 @@
 # Limits on single writes, rules, and the states in which the guard must stand aside.
+import json
 import random
 import signal
 import time
@@ -193,6 +194,38 @@ class Blind(GuardTest):
         self.assertTrue(self.spillway.records("guard_state")[-1]["reason"])
         replies = self.wire().pipeline([("SET", f"k:{n}", "v" * 5000) for n in range(100)])
         self.assertFalse(refusals(replies))
+
+    def test_a_wrong_password_of_the_monitor_is_told_as_such(self):
+        self.redis = self.enterContext(RedisServer(maxmemory="16mb", maxmemory_policy="noeviction"))
+        self.redis.command("ACL", "SETUSER", "monitor", "on", ">pw", "+@all")
+        password = self.redis.directory / "password"
+        password.write_text("wrong\n")
+        self.start(self.redis, monitor={"user": "monitor", "password_file": str(password)})
+        self.assertEqual(self.wire().command("SET", "k", "v"), "OK")
+        self.assertEqual(self.spillway.records("backend_down"), [])
+        for text in (self.spillway.get("/readyz")[1], self.spillway.api("status")["guard"]["reason"],
+                     self.spillway.record("guard_state")["reason"]):
+            self.assertIn("AUTH of the monitor connection failed: WRONGPASS", text)
+        diagnosis = self.spillway.api("diagnosis")
+        self.assertEqual((diagnosis["state"], diagnosis["cause"], diagnosis["confidence"]), ("at-risk", "unknown", 0))
+        self.assertIn("WRONGPASS", " ".join(diagnosis["evidence"]))
+        self.assertIn("password_file", " ".join(diagnosis["advice"]))
+        self.assertNotIn("+info", json.dumps(diagnosis))
+        password.write_text("pw\n")
+        self.spillway.request("POST", "/api/v1/reload")
+        self.spillway.wait_state("plenty")
+        self.assertNotIn("WRONGPASS", self.spillway.get("/readyz")[1])
+        self.assertEqual(self.spillway.api("diagnosis")["state"], "healthy")
+
+    def test_without_a_password_it_is_told_that_it_lacks_one(self):
+        self.redis = self.enterContext(RedisServer(password="secret"))
+        self.redis.url = f"redis://127.0.0.1:{self.redis.port}"
+        self.start(self.redis)
+        self.assertIn("NOAUTH", self.spillway.get("/readyz")[1])
+        diagnosis = self.spillway.api("diagnosis")
+        self.assertEqual(diagnosis["state"], "at-risk")
+        self.assertIn("NOAUTH", " ".join(diagnosis["evidence"]))
+        self.assertIn("password_file", " ".join(diagnosis["advice"]))
 
     def test_a_server_that_does_not_answer(self):
         self.start(guard={"stale_after": "300ms"}, monitor={"interval": "20ms"})
