@@ -118,6 +118,11 @@ class Renewal(unittest.TestCase):
         self.assertEqual(note["level"], "warn")
         self.assertIn("listener[0].tls.cert", note["msg"])
 
+    def test_the_start_warns_of_it_too(self):
+        with Spillway(self.redis, listener={"tls": CERTIFICATES.of("old")}, backend=CERTIFICATES.backend()) as spillway:
+            note, = (row for row in spillway.records() if "expired on" in row["msg"])
+        self.assertEqual(note["level"], "warn")
+
 
 class Programs(unittest.TestCase):
     def spillway(self, *args):
