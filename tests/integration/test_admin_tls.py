@@ -164,7 +164,8 @@ class OtherHosts(unittest.TestCase):
             spillway.config["admin"]["tls"] = CERTIFICATES.of("server")
             spillway.config_path.write_text(toml(spillway.config))
             spillway.child.send_signal(signal.SIGHUP)
-            until("TLS", lambda: spillway.api("status")["guard"]["mode"] == "protect")
+            spillway.record("config_reloaded")
+            self.assertEqual(spillway.api("status")["guard"]["mode"], "protect")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,7 @@ class Aside(Standing):
             self.assertEqual(self.spillway.api("status")["guard"]["reason"], "no sample yet")
             wire = self.wire()
             wire.send(encode(*WRITE))
+            until("a verdict on it", lambda: self.spillway.metric("spillway_commands_total") == 1)
         finally:
             self.redis.child.send_signal(signal.SIGCONT)
         self.assertEqual(wire.reply(), "OK")
