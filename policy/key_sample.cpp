@@ -362,7 +362,8 @@ KeySummary summarize(
         table_bytes_per_key * static_cast<double>(out.keys) +
         table_bytes_per_ttl * out.with_ttl_keys.value * static_cast<double>(out.keys);
     const double data = static_cast<double>(data_bytes) - tables;
-    if (!out.complete && !parts.drawn.empty() && data - out.bytes.high > unexplained_share_min * data) {
+    if (!out.complete && !parts.drawn.empty() &&
+        data - out.bytes.high > unexplained_share_min * data) {
         out.unexplained = data - out.bytes.value;
     }
     return out;
