@@ -75,6 +75,13 @@ std::optional<std::string> ControlPlane::open_listeners(net::InheritedSockets& i
             if (!listening.fd) {
                 return listening.problem;
             }
+            if (listening.beside_another) {
+                note(
+                    log::Level::warn,
+                    "another process listens on " + net::text_of(*endpoint) +
+                        ", too: clients come to the one or the other until one of them ends"
+                );
+            }
             if (listener.address.is_unix()) {
                 files_.push_back(net::SocketFile::at(listener.address.unix_path));
             }

@@ -22,7 +22,7 @@ std::string cut(std::string_view text) {
 void ConnectionState::end_multi() noexcept {
     in_multi_ = false;
     queued_charge_ = queued_lasting_ = 0;
-    queued_removal_ = false;
+    queued_removal_ = queued_auth_ = false;
     queued_.clear();
     queued_.shrink_to_fit();
 }

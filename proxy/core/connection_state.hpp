@@ -57,6 +57,9 @@ class ConnectionState {
     }
     // Something that may remove keys is queued: it does so when EXEC runs it.
     void queue_removal() noexcept { queued_removal_ = true; }
+    // An authentication is queued.
+    void queue_auth() noexcept { queued_auth_ = true; }
+    [[nodiscard]] bool queued_auth() const noexcept { return queued_auth_; }
     [[nodiscard]] bool queued_removal() const noexcept { return queued_removal_; }
     [[nodiscard]] std::int64_t queued_charge() const noexcept { return queued_charge_; }
     [[nodiscard]] std::int64_t queued_lasting() const noexcept { return queued_lasting_; }
@@ -105,6 +108,7 @@ class ConnectionState {
     std::int64_t queued_charge_ = 0;
     std::int64_t queued_lasting_ = 0;
     bool queued_removal_ = false;
+    bool queued_auth_ = false;
     std::unique_ptr<std::deque<Change>> changes_;  // only while some await their reply
     std::vector<Change> queued_;                   // in MULTI, until EXEC
 };

@@ -35,13 +35,19 @@ void RequestLane::release_unusual(const resp::CommandInfo& command, const policy
     }
     const bool was_in_multi = state.in_multi();
     LedgerRun run;
+    const bool runs_auth = command.effect == resp::Effect::exec && state.queued_auth();
     run.has_effect = state.on_effect(command.effect, reader_);
     if (was_silent && !state.reply_suppressed()) {
         // CLIENT REPLY ON, or RESET: where the user may not run it, nothing is said, nor
         // afterwards.
         shared_.uncertain = shared_.uncertain_until_answered = true;
     }
-    const bool paired = expect_unusual(command, was_in_multi, run);
+    bool paired = false;
+    if (runs_auth) {  // one that fails leaves no element where EXEC has announced one
+        become_pipe(metrics::OpaqueReason::unknown_replies);
+    } else {
+        paired = expect_unusual(command, was_in_multi, run);
+    }
     if (paired && !state.reply_suppressed()) {
         run.command_class = metrics::class_of(command.growth);
         run.sent_at = shared_.context.now;
@@ -76,9 +82,8 @@ bool RequestLane::expect_unusual(const resp::CommandInfo& command, bool in_multi
                 return true;
             }
             if (in_multi) {
-                break;
-            }
-            if (!shared_.ledger.empty()) {
+                shared_.state.queue_auth();
+            } else if (!shared_.ledger.empty()) {
                 shared_.uncertain = shared_.uncertain_until_answered = true;
             }
             return true;

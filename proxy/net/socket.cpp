@@ -197,9 +197,9 @@ void finish_writing(int fd) noexcept {
     (void)::shutdown(fd, SHUT_WR);
 }
 
-// Set from the beginning, SO_REUSEPORT would let us in beside another Spillway, and clients would
-// come to the one or the other. Set once this one listens, it lets in only our other queues:
-// whoever comes second to an address is refused, also when both start at once.
+// Set from the beginning, SO_REUSEPORT would let us in beside another Spillway unnoticed. The first
+// queue is opened without it where nobody else listens; where somebody does, and lets us in, that
+// is told: it is how a new process takes over from an old one, and otherwise a mistake.
 Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim) {
     const bool is_unix = endpoint.address.ss_family == AF_UNIX;
     Fd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -214,6 +214,12 @@ Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim) {
         }
     }
     int bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size);
+    bool beside_another = false;
+    if (bound != 0 && errno == EADDRINUSE && !is_unix && claim == Claim::first) {
+        set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+        bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size);
+        beside_another = bound == 0;
+    }
     if (bound != 0 && errno == EADDRINUSE && is_unix) {
         if (remove_stale_socket(endpoint)) {
             bound = ::bind(fd.get(), as_sockaddr(endpoint), endpoint.size);
@@ -227,7 +233,7 @@ Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim) {
     if (!is_unix) {
         set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
     }
-    return {std::move(fd), {}};
+    return {std::move(fd), {}, beside_another};
 }
 
 bool same_port(const Endpoint& one, const Endpoint& other) noexcept {

@@ -84,10 +84,11 @@ void finish_writing(int fd) noexcept;
 
 struct Listening {
     Fd fd;
-    std::string problem;  // what, where and what to do; empty when it listens
+    std::string problem;          // what, where and what to do; empty when it listens
+    bool beside_another = false;  // and so does another process of this user
 };
-// Who else may listen at the same tcp address: nobody does when it is opened, and from then on only
-// sockets of this user that are opened as `shared`, so that each shard has a queue of its own.
+// Whether a tcp address is ours already: `first` finds out who else listens there, `shared` opens
+// one more queue, so that each shard has its own.
 enum class Claim : std::uint8_t { first, shared };
 // A unix socket that nobody serves any more is replaced.
 [[nodiscard]] Listening listen_on(const Endpoint& endpoint, int backlog, Claim claim);

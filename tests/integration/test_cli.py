@@ -11,7 +11,7 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from harness import ROOT, RedisServer, Spillway, free_port, spillway_command, toml, until
+from harness import DEADLINE_S, ROOT, RedisServer, Spillway, free_port, spillway_command, toml, until
 from wire import Wire, encode
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -69,14 +69,25 @@ class Usage(CliTest):
 
 
 class Start(CliTest):
-    def test_two_do_not_share_an_address(self):
+    def test_two_share_an_address_only_knowingly(self):
+        """That is how one may take over from another; it is told, since it may be a mistake."""
         with RedisServer() as redis, Spillway(redis) as first:
-            for address in (f"127.0.0.1:{first.port}", f"0.0.0.0:{first.port}"):
-                code, _, err = run("--listen", address, "--backend", redis.url, "--admin", f"127.0.0.1:{free_port()}")
-                self.assertEqual(code, 1)
-                self.assertIn(f"cannot listen on {address}: Address already in use; another program has this address", err)
-            with Wire(first.endpoint) as wire:
-                self.assertEqual(wire.command("PING"), "PONG")
+            with Spillway(redis, listener={"address": f"127.0.0.1:{first.port}"}) as second:
+                second.record("note", level="warn", msg=f"another process listens on 127.0.0.1:{first.port}, too: "
+                              "clients come to the one or the other until one of them ends")
+                self.assertFalse(first.records("note", level="warn"))
+                first.child.terminate()
+                self.assertEqual(first.child.wait(DEADLINE_S), 0)
+                for _ in range(20):
+                    with Wire(first.endpoint) as wire:
+                        self.assertEqual(wire.command("PING"), "PONG")
+
+    def test_an_address_of_another_program_is_refused(self):
+        with RedisServer() as redis, socket.create_server(("127.0.0.1", 0)) as other:
+            address = "127.0.0.1:%d" % other.getsockname()[1]
+            code, _, err = run("--listen", address, "--backend", redis.url, "--admin", f"127.0.0.1:{free_port()}")
+            self.assertEqual(code, 1)
+            self.assertIn(f"cannot listen on {address}: Address already in use; another program has this address", err)
 
     def test_one_listener_may_cover_the_address_of_another(self):
         with RedisServer() as redis:
