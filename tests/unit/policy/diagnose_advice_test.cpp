@@ -143,7 +143,8 @@ TEST(DiagnoseAdvice, AWriteThatNoEvictionMakesRoomForIsTooLarge) {
     at.used_memory = at.maxmemory + 50 * mib;
     Scene scene({sample_of("allkeys_full")}, at);
     scene.event = blob(scene.event.at);
-    scene.event.bytes = scene.event.largest_argument_bytes = 2 * at.maxmemory;
+    scene.event.largest_argument_bytes = static_cast<std::uint64_t>(2 * at.maxmemory);
+    scene.event.bytes = scene.event.largest_argument_bytes;
     EXPECT_EQ(scene.diagnosis().cause, Cause::oversized_write) << all_of(scene.diagnosis());
 }
 
