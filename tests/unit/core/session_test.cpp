@@ -376,7 +376,7 @@ TEST(Session, NobodyIsAUserWhoseAuthWasNotSeenGranted) {
 TEST(Session, AWriteWeighsAllItsArgumentsHoweverLateTheyCome) {
     const std::string large(100'000, 'x');
     std::string request = "*41\r\n$4\r\nMSET\r\n";
-    for (int i = 0; i < 20; ++i) {
+    for (std::size_t i = 0; i < 20; ++i) {
         request += "$1\r\na\r\n$" + std::to_string(large.size() + i) + "\r\n" + large +
                    std::string(i, 'y') + "\r\n";
     }
