@@ -407,7 +407,7 @@ GrowthModel trim_model(const GrowthArguments& arguments) {
     } else if (*start >= 0 && *stop >= *start) {
         model.units_kept = count_of(static_cast<std::uint64_t>(*stop - *start) + 1);
     } else if (*start < 0 && *stop == -1) {
-        model.units_kept = count_of(static_cast<std::uint64_t>(-*start));
+        model.units_kept = count_of(static_cast<std::uint64_t>(-(*start + 1)) + 1);
     } else {
         model.shape = GrowthShape::nothing;
     }

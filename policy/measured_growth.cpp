@@ -42,7 +42,8 @@ std::optional<double> MeasuredGrowth::bytes(std::int64_t reached) const noexcept
             evicted += of.evicted;
         }
     }
-    return static_cast<double>(std::max(counted_, reached) - low) + evicted;
+    // As doubles: a server that lies may be at both ends of what fits.
+    return static_cast<double>(std::max(counted_, reached)) - static_cast<double>(low) + evicted;
 }
 
 }  // namespace spillway::policy

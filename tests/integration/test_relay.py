@@ -133,7 +133,8 @@ class Volume(RelayTest):
             self.assertEqual(wire.read_to_end(), b"-ERR spillway: backend unavailable (Too many open files)\r\n")
         resource.prlimit(self.spillway.child.pid, resource.RLIMIT_NOFILE, (most + 100,) * 2)
         self.assertEqual(self.spillway.metric("spillway_client_connections_refused_total", reason="descriptors"), 1)
-        self.assertTrue([row for row in self.spillway.records("note") if "no file descriptor is left" in row["msg"]])
+        until("what the log says of it", lambda: [
+            row for row in self.spillway.records("note") if "no file descriptor is left" in row["msg"]])
 
     def test_no_descriptors_left(self):
         self.start(workers=1)

@@ -39,6 +39,15 @@ TEST(MeasuredGrowth, IsTheRiseFromTheLowestPoint) {
     EXPECT_EQ(growth.bytes(), 0);
 }
 
+TEST(MeasuredGrowth, FollowsAServerThatLies) {
+    MeasuredGrowth growth;
+    MemorySample low = at(0, 0);
+    low.not_counted_for_evict = INT64_MAX;
+    growth.add(low);
+    growth.add(at(1, INT64_MAX));
+    EXPECT_GT(growth.bytes(), 1.8e19);
+}
+
 TEST(MeasuredGrowth, ForgetsWhatIsOlderThanTheWindow) {
     MeasuredGrowth growth;
     growth.add(at(0, 1000));
