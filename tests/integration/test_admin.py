@@ -95,7 +95,9 @@ class Metrics(AdminTest):
         until("all commands counted", lambda: metric("spillway_commands_total") == size * len(requests))
         for name, wanted in (("growing", size), ("script", size), ("freeing", size)):
             self.assertEqual(metric("spillway_commands_total", **{"class": name}), wanted, name)
-        self.assertEqual(metric("spillway_commands_total", verdict="pass"), size * len(requests))
+        # While the server sleeps there is no sample, and one may wait for the next.
+        self.assertEqual(metric("spillway_commands_total", verdict="pass")
+                         + metric("spillway_commands_total", verdict="held"), size * len(requests))
         self.assertGreaterEqual(metric("spillway_bytes_total"), 2 * len(data))
         self.assertEqual(metric("spillway_client_connections_total"), 1)
         self.assertEqual(metric("spillway_clients"), 1)
