@@ -289,7 +289,7 @@ std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now, double by
              .client = std::string(view(name.client, name.client_size)),
              .command = std::string(view(name.command, name.command_size)),
              .bytes = static_cast<std::uint64_t>(std::llround(std::min(bytes, 9.0e18))),
-             .without_ttl = std::clamp(own.lasting / own.bytes, 0.0, 1.0)}
+             .without_ttl = own.bytes > 0 ? std::clamp(own.lasting / own.bytes, 0.0, 1.0) : 0}
         );
     }
     return rows;

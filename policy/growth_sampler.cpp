@@ -162,7 +162,7 @@ void GrowthSampler::book_elements(const Booking& of) {
     if (key == nullptr) {
         added.bytes = model.key_bytes * times;
         added.keys = times;
-    } else if (key != nullptr && key->times == 1) {
+    } else if (key->times == 1) {
         const double fewer = key->stands_for - 1;
         const double less = key->bytes * fewer;
         ledger_.correct(

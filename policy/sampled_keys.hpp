@@ -41,10 +41,11 @@ class SampledKeys {
     // Calls `take` for each that has expired, and frees its place.
     template <typename Take>
     void expire(Nanos now, const Take& take) {
-        if (!any_expires_) {
+        const std::uint32_t at = seconds_of(now);
+        if (!any_expires_ || at == expired_s_) {
             return;
         }
-        const std::uint32_t at = seconds_of(now);
+        expired_s_ = at;
         for (Entry& entry : entries_) {
             if (entry.key != 0 && entry.expires_s != 0 && entry.expires_s <= at) {
                 take(entry);
@@ -61,6 +62,7 @@ class SampledKeys {
     static constexpr std::size_t ways = 4;
     std::vector<Entry> entries_ = std::vector<Entry>(entries_max);
     bool any_expires_ = false;
+    std::uint32_t expired_s_ = 0;  // the second that was looked at last
 };
 
 }  // namespace spillway::policy

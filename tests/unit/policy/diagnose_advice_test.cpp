@@ -16,16 +16,10 @@ KeySummary with_big(KeyType type, std::int64_t length) {
     return keys;
 }
 
-Diagnosis with_keys(const Scene& scene, const KeySummary& keys, bool with_event = false) {
-    Evidence evidence = scene.evidence(with_event);
-    evidence.sample = &keys;
-    return diagnose(evidence);
-}
-
 TEST(DiagnoseAdvice, NoNumberIsNamedThatIsNotKnown) {
     const Scene scene({}, sample_of("noeviction_full"));
     for (const KeyType type : {KeyType::list, KeyType::stream, KeyType::zset}) {
-        const Diagnosis d = with_keys(scene, with_big(type, -1));
+        const Diagnosis d = look(scene, with_big(type, -1));
         ASSERT_EQ(d.cause, Cause::big_key);
         for (const std::string& advice : d.advice) {
             EXPECT_EQ(advice.find(" 1 "), std::string::npos) << advice;
@@ -38,15 +32,15 @@ TEST(DiagnoseAdvice, NoNumberIsNamedThatIsNotKnown) {
 TEST(DiagnoseAdvice, AListKeepsTheSideThatIsPushedTo) {
     Scene scene({}, sample_of("noeviction_full"));
     const KeySummary keys = with_big(KeyType::list, 60'000);
-    EXPECT_TRUE(says(with_keys(scene, keys).advice, "after RPUSH by LTRIM mail -N -1"));
+    EXPECT_TRUE(says(look(scene, keys).advice, "after RPUSH by LTRIM mail -N -1"));
     scene.growth = {{"mail", "mailer", "LPUSH", 12'000'000, 1.0}};
-    EXPECT_TRUE(says(with_keys(scene, keys).advice, "LTRIM mail 0 29999 after each push"));
+    EXPECT_TRUE(says(look(scene, keys).advice, "LTRIM mail 0 29999 after each push"));
     scene.growth = {{"mail", "mailer", "RPUSH", 12'000'000, 1.0}};
-    EXPECT_TRUE(says(with_keys(scene, keys).advice, "LTRIM mail -30000 -1 after each push"));
+    EXPECT_TRUE(says(look(scene, keys).advice, "LTRIM mail -30000 -1 after each push"));
     scene.growth.clear();
     scene.event.command = "RPUSH";
     scene.event.key = "mail";
-    EXPECT_TRUE(says(with_keys(scene, keys, true).advice, "LTRIM mail -30000 -1"));
+    EXPECT_TRUE(says(look(scene, keys, true).advice, "LTRIM mail -30000 -1"));
 }
 
 TEST(DiagnoseAdvice, AScriptIsAQueueOnlyWhereNothingIsKnownOfTheKeys) {
@@ -61,11 +55,11 @@ TEST(DiagnoseAdvice, AScriptIsAQueueOnlyWhereNothingIsKnownOfTheKeys) {
     strings.groups.push_back(
         {.pattern = "rollup:*", .type = KeyType::string, .keys = 29'000, .share = {.9, .95, 1}}
     );
-    d = with_keys(scene, strings);
+    d = look(scene, strings);
     EXPECT_TRUE(says(d.advice, "maxmemory-policy allkeys-lru; not if any key must stay"))
         << all_of(d);
     strings.groups.front().type = KeyType::list;
-    EXPECT_TRUE(says(with_keys(scene, strings).advice, "do not turn on allkeys"));
+    EXPECT_TRUE(says(look(scene, strings).advice, "do not turn on allkeys"));
 }
 
 TEST(DiagnoseAdvice, WhoDoesNotReadIsToldByWhatItHadAskedFor) {

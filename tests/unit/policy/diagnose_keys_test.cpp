@@ -27,12 +27,6 @@ KeySummary with_big_key(KeyType type, std::int64_t bytes) {
     return keys;
 }
 
-Diagnosis look(const Scene& scene, const KeySummary& keys, bool with_event = false) {
-    Evidence evidence = scene.evidence(with_event);
-    evidence.sample = &keys;
-    return diagnose(evidence);
-}
-
 TEST(DiagnoseKeys, OneKeyThatDominatesIsTheCause) {
     const Scene scene({}, sample_of("noeviction_full"));
     for (const bool with_event : {false, true}) {

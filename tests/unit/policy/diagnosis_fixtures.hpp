@@ -118,6 +118,12 @@ struct Scene {
     [[nodiscard]] Diagnosis look() const { return diagnose(evidence(false)); }
 };
 
+inline Diagnosis look(const Scene& scene, const KeySummary& keys, bool with_event = false) {
+    Evidence evidence = scene.evidence(with_event);
+    evidence.sample = &keys;
+    return diagnose(evidence);
+}
+
 inline bool says(const std::vector<std::string>& sentences, std::string_view part) {
     return std::any_of(sentences.begin(), sentences.end(), [&](const std::string& sentence) {
         return sentence.find(part) != std::string::npos;
