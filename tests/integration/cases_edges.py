@@ -95,7 +95,7 @@ STATES = (
 USERS = (
     one("auth and hello in a transaction", "MULTI", "AUTH default x", "AUTH nobody x", "HELLO 2 AUTH default x", "EXEC"),
     one("auth as another and back", ALICE, "AUTH alice x", "ACL WHOAMI", "RESET", "ACL WHOAMI", "HELLO 3 AUTH alice x",
-        "ACL WHOAMI", "AUTH default x", "ACL WHOAMI", "AUTH nobody x", "ACL WHOAMI"),
+        "ACL WHOAMI", "AUTH default x", "ACL WHOAMI", "AUTH nobody x", "ACL WHOAMI", auth_fails=True),
     *(one(f"a refused {line} changes nothing", ALICE + lost, "AUTH alice x", line, "ECHO a", "ECHO b", "HGETALL none",
           "EXEC", "GET k", "PING end")
       for lost, line in (

@@ -2,7 +2,7 @@
 from differential import CLOSED, LATER, Await, Case, Control, Hang, say
 from wire import encode
 
-RDB = ((rb"\n*\$\d+\r\nREDIS00.*?(?=\*2\r\n\$6\r\nSELECT\r\n)", b"<rdb>"),)
+RDB = ((rb"\n*\$\d+\r\n(?:REDIS|VALKEY)0.*?(?=\*2\r\n\$6\r\nSELECT\r\n)", b"<rdb>"),)
 REDIRECT = ((rb"(tracking-redir-broken\r\n):\d+", rb"\1:<id>"),)
 
 

@@ -1,8 +1,10 @@
 # Starts real Redis servers and the Spillway under test, watches them, and stops them by pid.
+import functools
 import http.client
 import json
 import os
 import random
+import re
 import resource
 import shlex
 import shutil
@@ -248,6 +250,17 @@ class RedisServer(Process):
         if self.running():
             self.child.kill()
             self.child.wait(DEADLINE_S)
+
+
+@functools.cache
+def is_newer(binary):
+    """Whether a server is of a later series than the one that the tables of cases were written for."""
+    written_for = {REDIS: (7, 0), VALKEY: (8, 1)}
+    if not shutil.which(binary):
+        return False
+    told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.search(r"\bv=(\d+)\.(\d+)", told).groups()
+    return (int(major), int(minor)) > written_for[binary]
 
 
 class OnValkey:
