@@ -128,6 +128,18 @@ std::vector<Record> IncidentDesk::tick(Moment now) {
     return std::exchange(records_, {});
 }
 
+std::vector<Record> IncidentDesk::finish(Moment now) {
+    if (open_) {
+        for (auto& pending : open_->pending) {
+            if (pending) {
+                write_first(std::move(*std::exchange(pending, std::nullopt)), now);
+            }
+        }
+        close(now);
+    }
+    return std::exchange(records_, {});
+}
+
 std::optional<Nanos> IncidentDesk::next_tick() const noexcept {
     if (!open_) {
         return std::nullopt;

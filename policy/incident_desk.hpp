@@ -90,6 +90,9 @@ class IncidentDesk {
     // To be called after the two above and whenever next_tick() has come.
     [[nodiscard]] std::vector<Record> tick(Moment now);
 
+    // Nothing more is to come: what there is to tell of an open incident, with its whole story.
+    [[nodiscard]] std::vector<Record> finish(Moment now);
+
     // When tick() has something to do without a new event or sample; empty = never.
     [[nodiscard]] std::optional<Nanos> next_tick() const noexcept;
 

@@ -101,16 +101,16 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited)
         logger_.write(log::Listening{.role = "listener", .address = listener->name});
     }
     logger_.write(log::Listening{.role = "admin", .address = conf::to_string(admin_->address())});
-    // Shards read nothing before they know where the backend is, but they accept: numeric addresses
-    // are known at once.
+    // Shards accept before they know where the backend is, since clients of a process that this one
+    // replaces come at once; numeric addresses are known at once.
     net::Target target{
         .endpoints = net::numeric_endpoints(loaded_.config.backend.url.address),
         .tls = tls_.backend,
         .send_proxy = loaded_.config.backend.send_proxy};
     if (target.send_proxy != conf::SendProxy::off) {
-        target.endpoints.clear();
-        target.problem = "whether it takes a PROXY header is not known yet";  // see MemoryProbe
+        target.endpoints.clear();  // until it is known whether it takes a PROXY header
     }
+    target.awaited = target.endpoints.empty();  // see MemoryProbe
     const auto shared = std::make_shared<const net::Target>(std::move(target));
     for (const auto& shard : shards_) {
         shard->publish_target(shared);

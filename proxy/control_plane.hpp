@@ -187,6 +187,7 @@ class ControlPlane {
         monitor_problem_;  // why it answers the monitor nothing; empty = it does, or is down
     bool stopping_ = false;
     bool serves_on_ = false;  // clients that stand, though it is stopping
+    bool leaving_ = false;    // drain_timeout is over
     policy::GuardState logged_state_ = policy::GuardState::blind;
     std::string logged_reason_;
     bool state_was_logged_ = false;

@@ -232,11 +232,15 @@ void ControlPlane::watch_drain() {
             return finish();
         }
         if (const policy::Nanos now = net::monotonic_now(); now >= drain_until_) {
-            if (!serves_on_) {
+            if (leaving_) {
                 return finish();
             }
             drain_until_ = now + last_word;
-            end_idle_clients();
+            serves_on_ = false;
+            leaving_ = true;
+            for (const auto& shard : shards_) {
+                shard->leave();
+            }
         }
         watch_drain();
     });
@@ -265,7 +269,7 @@ void ControlPlane::finish() {
         end_successor();
     }
     admin_->stop(successor_serves_);
-    for (const policy::Record& record : desk_.tick(moment())) {
+    for (const policy::Record& record : desk_.finish(moment())) {
         logger_.write(record);
     }
     logger_.write(log::Stopped{.clients_cut = clients_at_end_, .exit_code = 0});

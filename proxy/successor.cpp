@@ -58,6 +58,9 @@ class FileActions {
     [[nodiscard]] int duplicate(int from, int to) noexcept {
         return ::posix_spawn_file_actions_adddup2(&actions_, from, to);
     }
+    [[nodiscard]] int close_from(int first) noexcept {
+        return ::posix_spawn_file_actions_addclosefrom_np(&actions_, first);
+    }
     [[nodiscard]] const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
 
   private:
@@ -110,6 +113,11 @@ Successor start_successor(
     }
     if (const int error = place(told.get(), ready_place); error != 0) {
         return failed("the pipe cannot be handed on", error);
+    }
+    // Asio opens its sockets to be inherited: an address that the successor does not take would
+    // stay bound, and connections open.
+    if (const int error = actions.close_from(ready_place + 1); error != 0) {
+        return failed("what is not handed on cannot be closed", error);
     }
     std::vector<std::string> arguments = program.arguments;
     std::vector<std::string> variables = environment_for(sockets.size(), files);

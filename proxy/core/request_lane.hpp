@@ -44,6 +44,8 @@ class RequestLane {
     }
     // The first command of the rest waits until replies have come.
     [[nodiscard]] bool awaits_replies() const noexcept { return awaits_replies_; }
+    // A command has begun to go out whose last bytes have not come.
+    [[nodiscard]] bool amid_command() const noexcept { return reader_.in_body(); }
     // From here on bytes only pass.
     [[nodiscard]] bool piped() const noexcept { return piped_; }
     // Ends a hold without a verdict.

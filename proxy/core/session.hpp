@@ -72,6 +72,8 @@ class Session {
     // The client gave up waiting, or the backend left.
     void drop_hold() noexcept;
 
+    // See RequestLane::amid_command.
+    [[nodiscard]] bool amid_command() const noexcept { return requests_.amid_command(); }
     // Nothing was asked that has not been answered in full.
     [[nodiscard]] bool idle() noexcept { return shared_.ledger.empty() && replies_.at_boundary(); }
     [[nodiscard]] bool quitting() const noexcept { return shared_.state.quitting(); }

@@ -118,7 +118,7 @@ void MemoryProbe::change(ProbeSettings settings) {
             .endpoints = target_->endpoints,
             .tls = settings_.tls,
             .send_proxy = settings_.send_proxy});
-        hooks_.on_target(target_);
+        show_target(target_);
     }
     if (moved || !same_rights) {
         changed_ = true;
@@ -191,11 +191,14 @@ asio::awaitable<std::string> MemoryProbe::open() {
             co_return "the address has changed";
         }
         resolved_at_ = now;
-        if (!found.endpoints.empty() && !same(found.endpoints, target_->endpoints)) {
+        const bool found_nothing = found.endpoints.empty();
+        if (!found_nothing && !same(found.endpoints, target_->endpoints)) {
             target_ = std::make_shared<const Target>(std::move(found));
             if (settings_.send_proxy == conf::SendProxy::off) {
-                hooks_.on_target(target_);
+                show_target(target_);
             }
+        } else if (found_nothing && !shown_) {
+            keep_clients_away("its name cannot be resolved");
         }
     }
     std::string problem = co_await connection_.connect(*target_, settings_.connect_timeout);
@@ -212,7 +215,7 @@ asio::awaitable<std::string> MemoryProbe::open() {
         // they asked before. So none goes there until it has taken ours.
         introduced_ = problem.find("PROXY") == std::string::npos;
         if (introduced_) {
-            hooks_.on_target(target_);
+            show_target(target_);
         } else {
             keep_clients_away("it takes no PROXY header, and backend.send_proxy is set");
         }
@@ -226,9 +229,14 @@ asio::awaitable<std::string> MemoryProbe::open() {
     co_return problem;
 }
 
+void MemoryProbe::show_target(std::shared_ptr<const Target> target) {
+    shown_ = true;
+    hooks_.on_target(std::move(target));
+}
+
 // What clients are told goes into one line.
 void MemoryProbe::keep_clients_away(std::string_view why) {
-    hooks_.on_target(std::make_shared<const Target>(Target{
+    show_target(std::make_shared<const Target>(Target{
         .endpoints = {}, .problem = std::string(why.substr(0, why.find_first_of("\r\n")))}));
 }
 

@@ -64,6 +64,7 @@ class MemoryProbe {
   private:
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<std::string> open();
+    void show_target(std::shared_ptr<const Target> target);
     void keep_clients_away(std::string_view why);
     [[nodiscard]] boost::asio::awaitable<std::string> log_in();
     boost::asio::awaitable<std::string> read_commands();
@@ -85,6 +86,7 @@ class MemoryProbe {
     bool hurried_ = false;
     bool sampling_ = false;    // in the pause between two samples, which hurry() may cut
     bool reachable_ = false;   // it has answered, though not what was asked
+    bool shown_ = false;       // where clients are to go, or why they cannot
     bool introduced_ = false;  // with send_proxy: clients may go there, it has taken a header
     bool changed_ = false;     // and so the end of the connection is no failure
     bool stopped_ = false;

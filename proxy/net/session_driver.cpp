@@ -104,7 +104,8 @@ bool SessionDriver::reads_client() const noexcept {
         return true;
     }
     return phase_ == Phase::relaying && to_backend_.empty() && !session_.waits() &&
-           stash_.size() <= resp::window_bytes_max && !client_lags();
+           stash_.size() <= resp::window_bytes_max && !client_lags() &&
+           (!leaving_ || session_.amid_command());
 }
 
 // Half of its spool is full, where a full one would cut it: what it asks for next is only sent on
@@ -317,7 +318,7 @@ bool SessionDriver::resume() {
     if (session_.retries()) {
         return resume_retry();
     }
-    if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty()) {
+    if (phase_ != Phase::relaying || stash_.empty() || !to_backend_.empty() || leaving_) {
         return false;
     }
     if (!session_.held() && client_lags()) {

@@ -46,6 +46,9 @@ class SessionDriver {
     [[nodiscard]] bool has_deadline() const noexcept { return deadline_ != 0; }
     // The proxy stops: end as soon as nothing is outstanding.
     void drain();
+    // The time to do so is over: no further command is taken, and the session ends when those that
+    // were are answered. What a server has run, its client hears of.
+    void leave();
 
     // From and to the client so far.
     [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
@@ -118,6 +121,7 @@ class SessionDriver {
     void look_after_waiting();
     void tick_connecting();
     void tick_draining();
+    void tick_leaving();
     bool resume_retry();
     void go_on_with_requests();
     void feed_requests(std::string_view window);
@@ -153,6 +157,7 @@ class SessionDriver {
     std::uint8_t endpoint_ = 0;              // which of the backend's addresses is tried
     Phase phase_ = Phase::connecting;
     bool draining_ = false;
+    bool leaving_ = false;
     bool counted_by_host_ = false;
     metrics::ClosedReason closed_reason_ = metrics::ClosedReason::client_closed;
 };

@@ -178,6 +178,10 @@ void SessionDriver::dial_next(int error, std::string_view tls_problem) {
     const core::Nanos passed = now - (deadline_ - allowed);
     redial_at_ =
         passed < allowed / 2 ? now + std::max(passed, allowed / first_redial_share) : deadline_;
+    if (shard_.target().awaited) {
+        redial_at_ = now;  // at the next tick
+        return;
+    }
     const std::vector<Endpoint>& endpoints = shard_.target().endpoints;
     while (endpoint_ < endpoints.size()) {
         Dialled dialled = dial(endpoints[endpoint_++]);
@@ -211,8 +215,7 @@ void SessionDriver::dial_next(int error, std::string_view tls_problem) {
     if (!endpoints.empty()) {
         return backend_unavailable(std::strerror(error));
     }
-    const std::string& problem = shard_.target().problem;
-    backend_unavailable(problem.empty() ? "its name cannot be resolved" : problem);
+    backend_unavailable(shard_.target().problem);
 }
 
 void SessionDriver::go_on_connecting(std::uint32_t events) {
@@ -397,7 +400,7 @@ void SessionDriver::tick() {
         case Phase::connecting:
             return tick_connecting();
         case Phase::relaying:
-            return draining_ ? tick_draining() : look_after_waiting();
+            return leaving_ ? tick_leaving() : draining_ ? tick_draining() : look_after_waiting();
         case Phase::lingering:
             if (shard_.context().now >= deadline_) {
                 die(closed_reason_);
@@ -416,6 +419,7 @@ void SessionDriver::tick_connecting() {
         deadline_ = 0;
         return backend_unavailable(
             backend_.stream.tls() != nullptr ? "TLS: the handshake took too long"
+            : shard_.target().awaited        ? "its name is still being looked up"
                                              : "connecting took too long"
         );
     }
@@ -441,6 +445,20 @@ void SessionDriver::tick_draining() {
     } else if (now >= deadline_) {
         begin_closing(ClosedReason::stopping);
     }
+}
+
+void SessionDriver::tick_leaving() {
+    deadline_ = shard_.context().now;  // not 0: it is looked at until it has gone
+    const bool answered = session_.idle() && !session_.amid_command() && to_backend_.empty() &&
+                          !backend_.stream.unsent();
+    if (answered || session_.retry_waits()) {
+        begin_closing(ClosedReason::stopping);
+    }
+}
+
+void SessionDriver::leave() {
+    leaving_ = true;
+    drain();
 }
 
 void SessionDriver::drain() {

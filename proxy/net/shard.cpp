@@ -464,6 +464,17 @@ void Shard::drain() {
     });
 }
 
+void Shard::leave() {
+    post([this] {
+        draining_ = true;
+        close_listeners();
+        touch_clock();
+        for (const auto& driver : sessions_) {
+            driver->leave();
+        }
+    });
+}
+
 void Shard::finish() {
     finished_.store(true, std::memory_order_relaxed);
     poller_.wake();

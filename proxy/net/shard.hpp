@@ -131,6 +131,8 @@ class Shard {
     // Stops accepting; sessions end as they fall idle. After `finish` the rest is cut and the
     // thread ends.
     void drain();
+    // The same, and sessions take no further command: see SessionDriver::leave.
+    void leave();
     void finish();
     void join();
     // Clients at this moment; any thread.

@@ -12,8 +12,9 @@
 namespace spillway::net {
 
 struct Target {
-    std::vector<Endpoint> endpoints;  // tried in turn; empty = nobody is to go there …
-    std::string problem{};            // … and why; empty = its name has no address, or none yet
+    std::vector<Endpoint> endpoints;          // tried in turn; empty = nobody is to go there …
+    std::string problem{};                    // … and why
+    bool awaited = false;                     // who comes before it is known where to go waits
     std::shared_ptr<const TlsContext> tls{};  // null = plain
     conf::SendProxy send_proxy = conf::SendProxy::off;
 };

@@ -8,7 +8,7 @@ import threading
 import unittest
 
 from harness import DEADLINE_S, RedisServer, Spillway, free_port, spillway_command, until
-from wire import Wire
+from wire import Wire, encode
 
 RESTARTS, WRITERS, PIPELINE, STAYS = 10, 6, 10, 20
 
@@ -96,6 +96,26 @@ class Writers:
 
 
 class Handover(RestartTest):
+    def test_a_backend_with_a_name_answers_from_the_first(self):
+        self.redis.url = f"redis://localhost:{self.redis.port}"
+        self.start()
+        with Writers(self.spillway.endpoint) as writers:
+            for _ in range(3):
+                self.take_over()
+                writers.go_on()
+        self.assertEqual(writers.faults, [])
+
+    def test_an_address_that_is_no_longer_configured_is_given_back(self):
+        self.start()
+        other = free_port()
+        text = self.spillway.config_path.read_text()
+        self.spillway.config_path.write_text(text.replace(f"127.0.0.1:{self.spillway.admin_port}", f"127.0.0.1:{other}"))
+        self.take_over()
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.spillway.admin_port)).close()
+        self.spillway.admin_port = other
+        until("the new address", lambda: self.spillway.get("/readyz")[0] == 200)
+
     def test_ten_under_load_lose_nothing(self):
         self.start(drain_timeout="60s")
         stays = self.enterContext(Wire(self.spillway.endpoint))
@@ -214,6 +234,63 @@ class Handover(RestartTest):
         os.kill(self.pids[0], signal.SIGTERM)
         self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
         until("the end of the successor", lambda: gone(self.pids[-1]))
+
+
+class Ends(RestartTest):
+    """What Redis has run its client hears of, though it is in the middle of its work when its time is over."""
+    BUSY = 12
+
+    def busy(self, n, heard, stages):
+        depth = 1 + n % 4 * 15
+        with Wire(self.spillway.endpoint) as wire:
+            try:
+                while True:
+                    wire.send(encode("INCRBY", f"n:{n}", 1) * depth)
+                    for _ in range(depth):
+                        heard[n] = wire.reply()
+                    stages.add(n)
+            except (ConnectionError, EOFError):
+                pass
+
+    def loses_nothing(self, end):
+        self.start(drain_timeout="1s")
+        heard, stages = [0] * self.BUSY, set()
+        threads = [threading.Thread(target=self.busy, args=(n, heard, stages)) for n in range(self.BUSY)]
+        for thread in threads:
+            thread.start()
+        until("all at work", lambda: len(stages) == self.BUSY)
+        end()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+        self.assertEqual([int(self.redis.command("GET", f"n:{n}")) for n in range(self.BUSY)], heard)
+
+    def test_sigterm_amid_commands(self):
+        self.loses_nothing(lambda: os.kill(self.pids[0], signal.SIGTERM))
+        self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+        self.assertEqual(self.spillway.records("stopped")[0]["clients_cut"], 0)
+
+    def test_takeover_amid_commands(self):
+        self.loses_nothing(self.take_over)
+
+    def test_one_that_never_reads_is_cut(self):
+        self.start(drain_timeout="200ms")
+        self.redis.command("SET", "k", "x" * 1_000_000)
+        with Wire(self.spillway.endpoint) as wire:
+            wire.send(encode("GET", "k") * 30)
+            until("replies on their way", lambda: self.spillway.metric("spillway_spool_bytes") > 0)
+            os.kill(self.pids[0], signal.SIGTERM)
+            self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+
+    def test_an_open_incident_is_told_as_a_whole(self):
+        self.redis.command("CONFIG", "SET", "maxmemory", "64mb")
+        self.start(guard={"write_max": "1kb"})
+        self.spillway.wait_state("plenty")
+        with Wire(self.spillway.endpoint) as wire:
+            self.assertIn("write-max", str(wire.command("SET", "k", "x" * 2000)))
+            until("an incident", lambda: self.spillway.records("incident_opened"))
+        os.kill(self.pids[0], signal.SIGTERM)
+        self.assertEqual(self.spillway.child.wait(DEADLINE_S), 0)
+        self.assertEqual(self.spillway.records("incident_closed")[0]["refusals"], 1)
 
 
 class SocketFiles(RestartTest):

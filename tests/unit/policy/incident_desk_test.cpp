@@ -319,6 +319,17 @@ TEST(IncidentDesk, ClosesAfterTenQuietSecondsWithTheWholeStory) {
     EXPECT_EQ(desk->find("ffff"), nullptr);
 }
 
+TEST(IncidentDesk, AnEndOfTheProcessTellsWhatIsLeftToTell) {
+    Desk desk;
+    EXPECT_EQ(kinds(desk->finish(desk.moment())), "");
+    desk.knows("noeviction_full");
+    desk.oom();  // its record still waits for a sample
+    const auto records = desk->finish(desk.moment());
+    EXPECT_EQ(kinds(records), "oom incident_opened incident_closed");
+    EXPECT_EQ(desk->incidents().size(), 1U);
+    EXPECT_EQ(kinds(desk->finish(desk.moment())), "");
+}
+
 TEST(IncidentDesk, RefusalsOpenAndProlongToo) {
     Desk desk;
     desk.knows("noeviction_full");
