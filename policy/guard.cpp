@@ -116,6 +116,19 @@ bool Guard::exceeds_limits(const Cost& cost, std::uint64_t request_bytes, Cause&
     return cost.charge > pool_.room() + lease_;
 }
 
+// A full cache is healthy: the server makes room by itself. What is under way may fill the
+// forecast, but as soon as it has run it can be pushed out like all else; only the buffers of large
+// arguments cannot, so those wait for a sample that sees room. What can never be pushed out counts
+// for both.
+bool Guard::makes_room_for(const Cost& cost) const noexcept {
+    if (view_.family != EvictionFamily::all_keys) {
+        return false;
+    }
+    const auto stays = static_cast<double>(view_.counted - view_.evictable);
+    const bool small_fits = stays < settings_->throttle_at * static_cast<double>(view_.ceiling);
+    return view_.state == GuardState::plenty || (!cost.large && small_fits);
+}
+
 Judgement Guard::judge(
     const Cost& cost, std::uint64_t request_bytes, Priority priority, Nanos now, Waiting& waiting
 ) noexcept {
@@ -157,8 +170,7 @@ Judgement Guard::judge(
     if (priority == Priority::normal && take(&CreditPool::take_room, cost.charge)) {
         return passed;
     }
-    // A full cache is healthy: the server makes room by itself, whatever is under way.
-    if (view_.family == EvictionFamily::all_keys && view_.state == GuardState::plenty) {
+    if (makes_room_for(cost)) {
         charge(cost.charge);
         return passed;
     }

@@ -157,6 +157,7 @@ class Guard {
     [[nodiscard]] bool exceeds_limits(
         const Cost& cost, std::uint64_t request_bytes, Cause& cause
     ) noexcept;
+    [[nodiscard]] bool makes_room_for(const Cost& cost) const noexcept;
     [[nodiscard]] bool refuses_growth() const noexcept {
         return view_.state == GuardState::ceiling ||
                (view_.state == GuardState::reserve && !view_.steady);

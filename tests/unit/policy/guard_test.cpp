@@ -200,6 +200,29 @@ TEST_F(GuardTest, AFullCacheRefusesNoSmallWriteForWhatIsUnderWay) {
     }
 }
 
+TEST_F(GuardTest, AFullCacheIsNotTakenForOneThatCannotPushOut) {
+    const Grant none{.open = 0, .room = 0, .reserve = 0};
+    const Cost large{.charge = mib, .lasting = mib / 2, .large = true};
+    const auto verdict_of = [&](const Cost& cost, std::int64_t pushed_out, bool steady) {
+        counted = 64 * mib;
+        evictable = pushed_out;
+        for (const Priority priority : {Priority::sheddable, Priority::normal}) {
+            waiting = {};
+            sample(GuardState::paced, steady, none, EvictionFamily::all_keys);
+            EXPECT_EQ(judge(cost, priority).verdict, Verdict::hold);
+        }
+        return judge(cost, Priority::normal, second + settings.hold_max).verdict;
+    };
+    for (const bool steady : {true, false}) {
+        EXPECT_EQ(verdict_of(small, 30 * mib, steady), Verdict::pass)
+            << "what is under way takes the forecast to where growth is paced";
+        EXPECT_EQ(verdict_of(small, 0, steady), Verdict::refuse) << "nothing can be pushed out";
+        EXPECT_EQ(verdict_of(small, 9 * mib, steady), Verdict::refuse) << "next to nothing can";
+        EXPECT_EQ(verdict_of(large, 30 * mib, steady), Verdict::refuse)
+            << "its buffers cannot be pushed out";
+    }
+}
+
 TEST_F(GuardTest, CreditGoesRoundByClientNotByCommand) {
     starve();
     Waiting greedy;
