@@ -3,11 +3,13 @@
 #include "tests/sim/redis_model.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace spillway::sim {
 namespace {
 
 constexpr std::int64_t connection_bytes = 18 * 1024;
+constexpr std::int64_t expiry_bytes = 32;
 constexpr std::size_t rehash_length_share = 5;  // a rehash ends when a fifth more keys have come
 
 // Classes of the allocator: multiples of 16 up to 128, then four for each doubling.
@@ -43,8 +45,8 @@ std::int64_t RedisModel::used() const noexcept {
            large_buffers_ + leftover_bytes_ + noise_ + wobble_ + connections_ * connection_bytes;
 }
 
-std::size_t RedisModel::index_in(const std::vector<Key>& keys) noexcept {
-    return static_cast<std::size_t>(random_.number(0, static_cast<std::int64_t>(keys.size()) - 1));
+std::size_t RedisModel::index_below(std::size_t count) noexcept {
+    return static_cast<std::size_t>(random_.number(0, static_cast<std::int64_t>(count) - 1));
 }
 
 void RedisModel::receive(const Command& command) {
@@ -90,7 +92,7 @@ bool RedisModel::execute(const Command& command, Nanos now) {
             break;
         case Command::Kind::append:
             if (!keys_.empty()) {
-                keys_[index_in(keys_)].bytes += command.value_bytes;
+                keys_[index_below(keys_.size())] += static_cast<Key>(command.value_bytes);
                 key_bytes_ += command.value_bytes;
             }
             break;
@@ -102,10 +104,29 @@ bool RedisModel::execute(const Command& command, Nanos now) {
 }
 
 void RedisModel::add_key(std::int64_t value_bytes, Nanos expires_at) {
-    const std::int64_t bytes = key_with_value(value_bytes) + (expires_at != 0 ? 32 : 0);
     grow_table();
-    (expires_at != 0 ? expiring_ : keys_).push_back({bytes, expires_at});
-    key_bytes_ += bytes;
+    add_keys(1, key_with_value(value_bytes) + (expires_at != 0 ? expiry_bytes : 0), expires_at);
+}
+
+void RedisModel::add_keys(std::int64_t count, std::int64_t bytes, Nanos expires_at) {
+    const auto number = static_cast<std::size_t>(count);
+    if (expires_at != 0) {
+        expiring_.insert(expiring_.end(), number, {bytes, expires_at});
+    } else {
+        keys_.insert(keys_.end(), number, static_cast<Key>(bytes));
+    }
+    key_bytes_ += count * bytes;
+}
+
+// How many may be added before grow_table() can have anything to do again.
+std::int64_t RedisModel::keys_until_table_grows() const noexcept {
+    if (!settings_.jumps) {
+        return std::numeric_limits<std::int64_t>::max();
+    }
+    const auto until = static_cast<std::int64_t>(
+        old_table_slots_ != 0 ? rehash_ends_at_keys_ : static_cast<std::size_t>(table_slots_)
+    );
+    return std::max<std::int64_t>(until - static_cast<std::int64_t>(keys()), 1);
 }
 
 // A doubling that would cross the limit is put off until the table is 1.618 times full.
@@ -131,19 +152,24 @@ void RedisModel::grow_table() {
     rehash_ends_at_keys_ = keys() + keys() / rehash_length_share;
 }
 
-void RedisModel::remove_key(std::vector<Key>& keys, std::size_t index) {
-    key_bytes_ -= keys[index].bytes;
-    keys[index] = keys.back();
-    keys.pop_back();
+void RedisModel::remove_lasting_key(std::size_t index) {
+    key_bytes_ -= keys_[index];
+    keys_[index] = keys_.back();
+    keys_.pop_back();
+}
+
+void RedisModel::remove_expiring_key(std::size_t index) {
+    key_bytes_ -= expiring_[index].bytes;
+    expiring_[index] = expiring_.back();
+    expiring_.pop_back();
 }
 
 void RedisModel::remove_any_key() {
-    const std::int64_t place = random_.number(0, static_cast<std::int64_t>(keys()) - 1);
-    const auto index = static_cast<std::size_t>(place);
+    const std::size_t index = index_below(keys());
     if (index < keys_.size()) {
-        remove_key(keys_, index);
+        remove_lasting_key(index);
     } else {
-        remove_key(expiring_, index - keys_.size());
+        remove_expiring_key(index - keys_.size());
     }
 }
 
@@ -156,7 +182,7 @@ bool RedisModel::make_room() {
         if (any) {
             remove_any_key();
         } else if (expiring) {
-            remove_key(expiring_, index_in(expiring_));
+            remove_expiring_key(index_below(expiring_.size()));
         } else {
             return false;
         }
@@ -178,12 +204,12 @@ void RedisModel::tick(Nanos now) {
     });
     // A few are looked at each time, as the active expire cycle does.
     for (int alive = 0; alive < 20 && !expiring_.empty();) {
-        const std::size_t index = index_in(expiring_);
+        const std::size_t index = index_below(expiring_.size());
         if (expiring_[index].expires_at > now) {
             ++alive;
             continue;
         }
-        remove_key(expiring_, index);
+        remove_expiring_key(index);
         ++expired_;
     }
     peak_ = std::max(peak_, used());
@@ -191,8 +217,12 @@ void RedisModel::tick(Nanos now) {
 
 void RedisModel::fill(double share, std::int64_t value_bytes, Nanos ttl) {
     const auto target = static_cast<std::int64_t>(share * static_cast<double>(settings_.maxmemory));
-    while (used() < target) {
-        add_key(value_bytes, ttl > 0 ? now_ + ttl : 0);
+    const Nanos expires_at = ttl > 0 ? now_ + ttl : 0;
+    const std::int64_t bytes = key_with_value(value_bytes) + (expires_at != 0 ? expiry_bytes : 0);
+    for (std::int64_t left = target - used(); left > 0; left = target - used()) {
+        grow_table();
+        const std::int64_t enough = (target - used() + bytes - 1) / bytes;
+        add_keys(std::clamp<std::int64_t>(enough, 1, keys_until_table_grows()), bytes, expires_at);
     }
     old_table_slots_ = 0;
     reset_peak();

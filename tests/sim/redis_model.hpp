@@ -69,7 +69,9 @@ class RedisModel {
     void reset_peak() noexcept { peak_ = used(); }
 
   private:
-    struct Key {
+    // Many, and met at random: their size is what a simulation's speed depends on.
+    using Key = std::uint32_t;  // bytes
+    struct ExpiringKey {
         std::int64_t bytes = 0;
         Nanos expires_at = 0;
     };
@@ -80,15 +82,18 @@ class RedisModel {
 
     [[nodiscard]] bool make_room();
     void add_key(std::int64_t value_bytes, Nanos expires_at);
-    void remove_key(std::vector<Key>& keys, std::size_t index);
+    void add_keys(std::int64_t count, std::int64_t bytes, Nanos expires_at);
+    void remove_lasting_key(std::size_t index);
+    void remove_expiring_key(std::size_t index);
     void remove_any_key();
     void grow_table();
-    [[nodiscard]] std::size_t index_in(const std::vector<Key>& keys) noexcept;
+    [[nodiscard]] std::int64_t keys_until_table_grows() const noexcept;
+    [[nodiscard]] std::size_t index_below(std::size_t count) noexcept;
 
     Settings settings_;
     Random random_;
-    std::vector<Key> keys_;      // without a TTL
-    std::vector<Key> expiring_;  // with one
+    std::vector<Key> keys_;              // without a TTL
+    std::vector<ExpiringKey> expiring_;  // with one
     std::int64_t key_bytes_ = 0;
     std::int64_t table_slots_ = 4;
     std::int64_t old_table_slots_ = 0;  // until the rehash ends

@@ -206,6 +206,7 @@ void World::step() {
     now_ += step_length;
     redis.tick(now_);
     deliver_replies();
+    forget_answered();
     for (auto& proxy : proxies_) {
         sample(*proxy);
         for (std::size_t i = 0; i < proxy->shards.size(); ++i) {
@@ -231,16 +232,8 @@ void World::step() {
             }
         }
     }
-    for (auto& connection : connections_) {
-        const Load& load = *connection->load;
-        connection->tokens = std::min(
-            connection->tokens + load.per_second / load.connections / 1000.0, 4.0 * load.depth
-        );
-    }
-    const std::size_t first = connections_.empty() ? 0 : random_.next() % connections_.size();
-    for (std::size_t i = 0; clients_come_ && i < connections_.size(); ++i) {
-        issue(*connections_[(first + i) % connections_.size()]);
-    }
+    give_tokens();
+    let_clients_write();
     for (auto& proxy : proxies_) {
         for (auto& shard : proxy->shards) {
             shard->guard.flush();
@@ -257,6 +250,35 @@ void World::step() {
     }
 }
 
+// The connections of a load stand side by side.
+void World::give_tokens() {
+    const Load* load = nullptr;
+    double more = 0;
+    double most = 0;
+    for (auto& connection : connections_) {
+        if (connection->load != load) {
+            load = connection->load;
+            more = load->per_second / load->connections / 1000.0;
+            most = 4.0 * load->depth;
+        }
+        connection->tokens = std::min(connection->tokens + more, most);
+    }
+}
+
+// Each in turn, beginning with any.
+void World::let_clients_write() {
+    const std::size_t first = connections_.empty() ? 0 : random_.next() % connections_.size();
+    if (!clients_come_) {
+        return;
+    }
+    for (std::size_t i = first; i < connections_.size(); ++i) {
+        issue(*connections_[i]);
+    }
+    for (std::size_t i = 0; i < first; ++i) {
+        issue(*connections_[i]);
+    }
+}
+
 void World::trace() const {
     std::printf(
         "%6lld ms  %6.2f %%  keys %zu  ooms %lld  queue %zu",
@@ -264,7 +286,7 @@ void World::trace() const {
         100 * redis.share(),
         redis.keys(),
         static_cast<long long>(redis.ooms()),
-        queue_.size()
+        arrived_.size() - served_
     );
     for (const auto& proxy : proxies_) {
         std::printf(
@@ -288,7 +310,8 @@ void World::trace() const {
 }
 
 void World::deliver_replies() {
-    for (const Arrived& reply : std::exchange(replies_, {})) {
+    for (; answered_ < served_; ++answered_) {
+        const Arrived& reply = arrived_[answered_];
         Connection& connection = *reply.from;
         --connection.outstanding;
         if (connection.proxy != nullptr) {
@@ -362,10 +385,13 @@ void World::publish(Proxy& proxy) {
 
 // As a shard does it: in the order of waiting, each in turn, as far as it gets.
 void World::resume(Proxy& proxy, std::size_t shard) {
-    for (Connection* connection : std::exchange(proxy.shards[shard]->held, {})) {
+    std::vector<Connection*>& held = proxy.shards[shard]->held;
+    resuming_.swap(held);
+    for (Connection* connection : resuming_) {
         connection->held = false;
         issue(*connection);
     }
+    resuming_.clear();
 }
 
 Command World::draw(const Load& load) {
@@ -470,17 +496,26 @@ void World::send(Connection& connection, std::int64_t charged, std::int64_t last
     if (connection.proxy != nullptr) {
         connection.proxy->under_way += charged;
     }
-    queue_.push_back({&connection, connection.next, charged, lasting});
+    arrived_.push_back({&connection, connection.next, charged, lasting});
     connection.has_next = false;
     ++connection.outstanding;
 }
 
 void World::serve() {
-    for (int left = commands_per_step; left > 0 && !queue_.empty(); --left) {
-        Arrived arrived = queue_.front();
-        queue_.pop_front();
+    const std::size_t waiting = arrived_.size() - served_;
+    const std::size_t most = static_cast<std::size_t>(commands_per_step);
+    for (const std::size_t end = served_ + std::min(waiting, most); served_ < end; ++served_) {
+        Arrived& arrived = arrived_[served_];
         arrived.ran = redis.execute(arrived.command, now_);
-        replies_.push_back(arrived);
+    }
+}
+
+// Now and then: each is moved about once.
+void World::forget_answered() {
+    if (answered_ >= 1024 && answered_ >= arrived_.size() / 2) {
+        arrived_.erase(arrived_.begin(), arrived_.begin() + static_cast<std::ptrdiff_t>(answered_));
+        served_ -= answered_;
+        answered_ = 0;
     }
 }
 

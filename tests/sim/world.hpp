@@ -6,7 +6,6 @@
 #include "tests/sim/redis_model.hpp"
 
 #include <array>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -112,7 +111,10 @@ class World {
     void issue(Connection& connection);
     [[nodiscard]] bool judge(Connection& connection);
     void send(Connection& connection, std::int64_t charged, std::int64_t lasting);
+    void give_tokens();
+    void let_clients_write();
     void serve();
+    void forget_answered();
     void trace() const;
     [[nodiscard]] Command draw(const Load& load);
     void note_refusal(Load& load, const Shard& shard, policy::Cause cause);
@@ -130,8 +132,12 @@ class World {
     std::vector<std::unique_ptr<Load>> loads_;
     std::vector<std::unique_ptr<Proxy>> proxies_;
     std::vector<std::unique_ptr<Connection>> connections_;
-    std::deque<Arrived> queue_;
-    std::vector<Arrived> replies_;
+    // What has arrived at Redis; those before `served_` have run, and those before `answered_` were
+    // answered.
+    std::vector<Arrived> arrived_;
+    std::size_t served_ = 0;
+    std::size_t answered_ = 0;
+    std::vector<Connection*> resuming_;
     Nanos now_ = policy::second;
     bool started_ = false;
     bool clients_come_ = false;
