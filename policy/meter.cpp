@@ -324,7 +324,9 @@ void Meter::doubt_old_evidence(double estimated, double seen, double noise) {
 void Meter::judge_load(std::int64_t ceiling) {
     const double noise = pace_noise_of(ceiling);
     const double doubt = std::max(std::min(allowance_bytes_, noise_of(ceiling)), noise);
-    if (evidence_.gained >= growing_above * evidence_.estimated + doubt) {
+    // The larger of the two, not their sum: of a load of which much is known, doubt would hide that
+    // it adds a seventh.
+    if (evidence_.gained >= std::max(growing_above * evidence_.estimated + noise, doubt)) {
         if (!growing_ && last_.state >= GuardState::reserve) {
             allowance_bytes_ /= 2;
         }

@@ -31,13 +31,14 @@ double tolerated(double noise, double share) noexcept {
 }  // namespace
 
 void Probes::begin_round() noexcept {
-    rise_ = tried_ = tried_before_ = 0;
+    rise_ = tried_ = tried_before_ = low_before_ = 0;
     not_of_it_ = under_way_;
     size_ = 0;
 }
 
 // All samples of a look show what had been answered before it; the lowest has the least noise.
 void Probes::begin_look(Nanos now) noexcept {
+    low_before_ = low_;
     low_ = std::numeric_limits<double>::max();
     tried_before_ = tried_;
     samples_ = 0;
@@ -103,6 +104,22 @@ std::int64_t Probes::grant(std::int64_t open_left, Nanos now) noexcept {
     return size_;
 }
 
+// Where growth is paced nobody need be refused: there those who come back after a pause wait.
+Demand::Sign Probes::look_for_newcomers(const Sighting& sighting) noexcept {
+    const Demand::Sign sign = demand_.observe(sighting.refused, sighting.now, sighting.pause);
+    const bool active = sighting.estimated > 0 || sighting.refused != refused_;
+    const bool returned = sighting.probing && active && sighting.now - active_at_ > sighting.pause;
+    active_at_ = active ? sighting.now : active_at_;
+    return returned ? Demand::Sign::returned : sign;
+}
+
+// What a round let through for those before a pause speaks neither for nor against those after it.
+// But what it cost is paid: no more than was tried, for estimates are upper bounds.
+void Probes::end_round_of_others() noexcept {
+    budget_ -= std::clamp(std::min(low_, low_before_), 0.0, tried_);
+    begin_round();
+}
+
 // What rounds may cost: an eighth of the reserve when memory has been below it; a sixteenth of what
 // is left when others may have come, half as much each time that they turned out to be like those
 // before; and a trickle, ever more seldom, for loads that change while they are refused.
@@ -111,7 +128,7 @@ void Probes::refill(const Sighting& sighting) noexcept {
     const auto left =
         static_cast<double>(std::max<std::int64_t>(sighting.ceiling - sighting.settled, 0));
     const double share = std::max(sighting.share, share_min);
-    const Demand::Sign sign = demand_.observe(sighting.refused, sighting.now, sighting.pause);
+    const Demand::Sign sign = look_for_newcomers(sighting);
     if (sighting.steady || sighting.now - halved_at_ > memory) {
         halvings_ = std::max(halvings_ - 1, 0);
         returns_ = std::max(returns_ - 1, 0);
@@ -122,6 +139,9 @@ void Probes::refill(const Sighting& sighting) noexcept {
         refilled_at_ = sighting.now;
         trickle_interval_ = trickle_interval_min;
     } else if (sign != Demand::Sign::none) {
+        if (sign == Demand::Sign::returned) {
+            end_round_of_others();
+        }
         budget_ = std::max(budget_, share * left / 16 / std::exp2(halvings_));
         halvings_ = std::min(halvings_ + 1, halvings_max);
         if (sign == Demand::Sign::returned && returns_ < returns_max) {

@@ -31,7 +31,7 @@ class Probes {
         bool probing = false;      // grant() was asked for what was let through
         bool steady = true;        // the load is not taken for one that adds
         std::int64_t refused = 0;  // commands, since the start
-        Nanos pause = 0;           // without refusals, after which others may have come
+        Nanos pause = 0;           // in which nobody came, after which others may have come
         Nanos now = 0;
     };
     // Every sample, before what it grants. True when the round has shown that the load adds
@@ -48,7 +48,9 @@ class Probes {
     void forget() noexcept { begin_round(); }
 
   private:
+    [[nodiscard]] Demand::Sign look_for_newcomers(const Sighting& sighting) noexcept;
     void refill(const Sighting& sighting) noexcept;
+    void end_round_of_others() noexcept;
     void begin_round() noexcept;
     void begin_look(Nanos now) noexcept;
 
@@ -63,7 +65,8 @@ class Probes {
     std::int64_t size_min_ = 0;
     std::int64_t size_max_ = 0;
     double tried_before_ = 0;  // the present look
-    double low_ = 0;           // the least rise in it
+    double low_ = 0;           // the least rise in it …
+    double low_before_ = 0;    // … and in the look before
     int samples_ = 0;
     Nanos looked_at_ = 0;
     bool due_ = false;       // a look has ended
@@ -79,6 +82,7 @@ class Probes {
     Nanos halved_at_ = 0;
     Demand demand_;
     std::int64_t refused_ = 0;
+    Nanos active_at_ = 0;  // when anything was answered or refused
     bool newcomers_ = false;
 };
 

@@ -158,6 +158,23 @@ TEST(Meter, TheSameGrowthIsOursWhenItComesWithOurCommands) {
     EXPECT_NEAR(reading.state.learned_ratio, 1.0, 0.1);
 }
 
+// However long it goes on, which is when doubt in its favour would weigh least.
+TEST(Meter, ALoadThatAddsASeventhIsNotSteady) {
+    for (const std::int64_t gain : {16'000, 30'000}) {
+        Meter meter{GuardSettings{}};
+        TrafficCounters ours;
+        Nanos at = second;
+        std::int64_t used = 55 * mib;
+        Meter::Reading reading;
+        for (int i = 0; i < 100; ++i, at += 50 * millisecond) {
+            used += gain;
+            ours.charged = ours.spent = ours.answered = ours.grown += 200'000;
+            reading = meter.on_sample(sample_of(used, at), ours, ours, 0, at);
+        }
+        EXPECT_EQ(reading.steady, gain == 16'000) << gain;
+    }
+}
+
 // The server runs commands before it answers them: neither what is gained nor what is estimated may
 // be lost in between.
 TEST(Meter, GainsThatAreSeenBeforeTheAnswersCountAllTheSame) {

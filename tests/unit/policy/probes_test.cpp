@@ -27,7 +27,7 @@ class ProbesTest : public testing::Test {
     // One sample later: of what was granted all was answered, and memory gained `ratio` of it.
     bool step(double ratio) {
         sighting.now += 10 * millisecond;
-        sighting.estimated = static_cast<double>(spent);
+        sighting.estimated = static_cast<double>(spent + paced);
         sighting.seen = ratio * sighting.estimated;
         gained += sighting.seen;
         sighting.settled += static_cast<std::int64_t>(sighting.seen);
@@ -54,6 +54,7 @@ class ProbesTest : public testing::Test {
     std::int64_t granted = 0;
     std::int64_t largest = 0;
     std::int64_t spent = 0;
+    std::int64_t paced = 0;  // passes beside what is granted here
     std::int64_t total = 0;
     double gained = 0;
     bool taking = true;
@@ -139,6 +140,42 @@ TEST_F(ProbesTest, ThoseWhoComeBackAfterAPauseGetARound) {
     EXPECT_TRUE(run(3 * second, 0)) << "these add nothing";
     EXPECT_TRUE(probes.take_newcomers());
     EXPECT_FALSE(probes.take_newcomers()) << "once for each sign";
+}
+
+// Where growth is paced nobody is refused.
+TEST_F(ProbesTest, SoDoThoseWhoComeBackToWait) {
+    (void)run(20 * second, 0.8);  // the budget is spent
+    refusing = taking = false;
+    (void)run(second, 0);
+    taking = true;
+    paced = 100;
+    EXPECT_TRUE(run(second, 0));
+}
+
+TEST_F(ProbesTest, WhatARoundCostBeforeAPauseIsNotHeldAgainstThoseAfterIt) {
+    while (gained < 20.0 * 1024) {
+        (void)step(0.8);
+    }
+    ASSERT_LT(gained, sighting.noise / 2);
+    refusing = taking = false;
+    (void)run(second, 0);
+    refusing = taking = true;
+    sighting.now += 10 * millisecond;
+    sighting.estimated = 0;
+    sighting.seen = 20.0 * 1024;  // their buffers
+    ++sighting.refused;
+    EXPECT_FALSE(probes.observe(sighting));
+    EXPECT_TRUE(run(700 * millisecond, 0));
+}
+
+TEST_F(ProbesTest, PausesDoNotMakeRoundsCheaper) {
+    for (int i = 0; i < 60; ++i) {
+        refusing = taking = true;
+        (void)run(200 * millisecond, 0.8);  // over before the round is
+        refusing = taking = false;
+        (void)run(700 * millisecond, 0.8);
+    }
+    EXPECT_LT(gained, mib);
 }
 
 TEST_F(ProbesTest, WhatOthersFreeHidesNoGrowth) {
