@@ -295,7 +295,8 @@ TEST_P(Info, TellsOfARestartOrAnotherRole) {
     Load& burst = world.add(any_load());
     world.run(2 * second);
     burst.active = false;
-    if (draw.number(0, 1) == 0) {
+    const bool restarts = draw.number(0, 1) == 0;
+    if (restarts) {
         world.redis.restart(world.now(), draw.number(0, 500) * millisecond, false);
         world.run(600 * millisecond);
     } else {
@@ -306,8 +307,16 @@ TEST_P(Info, TellsOfARestartOrAnotherRole) {
     burst.active = true;
     burst.reset();
     burst.per_second = 2000;
+    // Each connection has saved up a few pipelines, which may fill a small server again: from then
+    // on, as a sample can show it, growth is refused for what there is and not for what was.
+    const auto shed = static_cast<std::int64_t>(
+        world.settings.shed_at * static_cast<double>(world.redis.maxmemory())
+    );
+    world.redis.reset_peak();
+    world.must("nothing is refused for what was", [&] {
+        return burst.refused == 0 || (restarts && world.redis.peak() >= shed);
+    });
     world.run(200 * millisecond);
-    EXPECT_EQ(burst.refused, 0);
     EXPECT_GT(burst.passed, 0);
 }
 

@@ -8,7 +8,6 @@
 namespace spillway::sim {
 namespace {
 
-constexpr std::int64_t connection_bytes = 18 * 1024;
 constexpr std::int64_t expiry_bytes = 32;
 constexpr std::size_t rehash_length_share = 5;  // a rehash ends when a fifth more keys have come
 
@@ -38,12 +37,9 @@ bool frees(const Command& command) {
 }  // namespace
 
 RedisModel::RedisModel(Settings settings, std::uint64_t seed)
-    : settings_(std::move(settings)), random_(seed) {}
-
-std::int64_t RedisModel::used() const noexcept {
-    return settings_.base_bytes + key_bytes_ + 8 * (table_slots_ + old_table_slots_) +
-           large_buffers_ + leftover_bytes_ + noise_ + wobble_ + connections_ * connection_bytes;
-}
+    : settings_(std::move(settings)),
+      family_(policy::eviction_family(settings_.policy)),
+      random_(seed) {}
 
 std::size_t RedisModel::index_below(std::size_t count) noexcept {
     return static_cast<std::size_t>(random_.number(0, static_cast<std::int64_t>(count) - 1));
@@ -175,10 +171,10 @@ void RedisModel::remove_any_key() {
 
 // As Redis: over the limit, keys are evicted by policy; without any, the command is refused.
 bool RedisModel::make_room() {
-    const policy::EvictionFamily family = policy::eviction_family(settings_.policy);
     while (used() > settings_.maxmemory && settings_.maxmemory > 0 && primary_) {
-        const bool any = family == policy::EvictionFamily::all_keys && keys() > 0;
-        const bool expiring = family == policy::EvictionFamily::volatile_keys && !expiring_.empty();
+        const bool any = family_ == policy::EvictionFamily::all_keys && keys() > 0;
+        const bool expiring =
+            family_ == policy::EvictionFamily::volatile_keys && !expiring_.empty();
         if (any) {
             remove_any_key();
         } else if (expiring) {
@@ -259,7 +255,7 @@ policy::MemorySample RedisModel::info() const {
     sample.used_memory_dataset = key_bytes_;
     sample.maxmemory = settings_.maxmemory;
     sample.policy = settings_.policy;
-    sample.family = policy::eviction_family(settings_.policy);
+    sample.family = family_;
     sample.clients_normal_bytes =
         large_buffers_ + leftover_bytes_ + connections_ * connection_bytes;
     sample.connected_clients = connections_;

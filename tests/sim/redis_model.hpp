@@ -56,7 +56,11 @@ class RedisModel {
     void set_connections(std::int64_t count) { connections_ = count; }
 
     [[nodiscard]] policy::MemorySample info() const;
-    [[nodiscard]] std::int64_t used() const noexcept;
+    [[nodiscard]] std::int64_t used() const noexcept {
+        return settings_.base_bytes + key_bytes_ + 8 * (table_slots_ + old_table_slots_) +
+               large_buffers_ + leftover_bytes_ + noise_ + wobble_ +
+               connections_ * connection_bytes;
+    }
     [[nodiscard]] double share() const noexcept {
         return static_cast<double>(used()) / static_cast<double>(settings_.maxmemory);
     }
@@ -90,7 +94,10 @@ class RedisModel {
     [[nodiscard]] std::int64_t keys_until_table_grows() const noexcept;
     [[nodiscard]] std::size_t index_below(std::size_t count) noexcept;
 
+    static constexpr std::int64_t connection_bytes = 18 * 1024;
+
     Settings settings_;
+    policy::EvictionFamily family_;
     Random random_;
     std::vector<Key> keys_;              // without a TTL
     std::vector<ExpiringKey> expiring_;  // with one

@@ -400,16 +400,14 @@ Command World::draw(const Load& load) {
     Command command;
     command.ttl = load.ttl;
     command.value_bytes = random_.number(load.value_min, load.value_max);
-    for (const auto& [kind, weight] :
-         {std::pair{Command::Kind::add, load.adds},
-          std::pair{Command::Kind::overwrite, load.overwrites},
-          std::pair{Command::Kind::remove, load.removes},
-          std::pair{Command::Kind::move, load.moves}}) {
-        if (pick < weight) {
-            command.kind = kind;
-            break;
-        }
-        pick -= weight;
+    if (pick < load.adds) {
+        command.kind = Command::Kind::add;
+    } else if ((pick -= load.adds) < load.overwrites) {
+        command.kind = Command::Kind::overwrite;
+    } else if ((pick -= load.overwrites) < load.removes) {
+        command.kind = Command::Kind::remove;
+    } else {
+        command.kind = Command::Kind::move;
     }
     if (command.kind == Command::Kind::remove || command.kind == Command::Kind::move) {
         command.value_bytes = 10;
