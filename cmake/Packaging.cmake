@@ -1,18 +1,47 @@
 # What `cmake --install` puts where, and the Debian package: `cpack -G DEB` in the build folder, or scripts/package.
 include(GNUInstallDirs)
 
-# The service reads /etc, wherever the program is.
-set(SPILLWAY_CONFIG_DIR "/etc/spillway" CACHE PATH "Where the configuration is installed")
+# The service reads /etc for a program in /usr or /usr/local; below any other prefix all stays together, unless
+# CMAKE_INSTALL_SYSCONFDIR says otherwise: "etc" is what GNUInstallDirs sets by itself.
+set(config_dir "")
+if(NOT CMAKE_INSTALL_SYSCONFDIR STREQUAL "etc")
+    set(config_dir "${CMAKE_INSTALL_SYSCONFDIR}/spillway")
+endif()
 
 install(TARGETS spillway RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-install(FILES conf/spillway.toml DESTINATION "${SPILLWAY_CONFIG_DIR}")
 install(FILES packaging/man/spillway.1 DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 install(FILES packaging/man/spillway.toml.5 DESTINATION "${CMAKE_INSTALL_MANDIR}/man5")
 install(FILES packaging/completion/spillway DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
+
+# The folders are those of the repository, so that links between the pages lead somewhere.
+file(GLOB pages RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS
+    "${PROJECT_SOURCE_DIR}/docs/*.md" "${PROJECT_SOURCE_DIR}/packaging/kubernetes/*.yaml")
+foreach(file IN LISTS pages ITEMS README.md bench/memory-curve.svg conf/spillway.toml docs/dashboard.png
+        packaging/README.md packaging/grafana/spillway.json packaging/prometheus/spillway.rules.yml
+        packaging/examples/README.md packaging/examples/elasticache.toml
+        packaging/examples/haproxy/haproxy.cfg packaging/examples/haproxy/spillway.toml
+        packaging/examples/sentinel/spillway.toml)
+    cmake_path(GET file PARENT_PATH folder)
+    install(FILES "${file}" DESTINATION "${CMAKE_INSTALL_DOCDIR}/${folder}")
+endforeach()
+install(PROGRAMS packaging/examples/sentinel/reconfigure DESTINATION "${CMAKE_INSTALL_DOCDIR}/packaging/examples/sentinel")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright)
 
-# The unit names the program by its whole path, which is known when it is installed.
+# A configuration that is there is somebody's work. The unit names program and configuration by their whole paths, which
+# are known when they are installed.
 install(CODE "
+    set(config_dir \"${config_dir}\")
+    if(config_dir STREQUAL \"\" AND CMAKE_INSTALL_PREFIX MATCHES \"^/usr(/local)?/?$\")
+        set(config_dir /etc/spillway)
+    elseif(config_dir STREQUAL \"\")
+        set(config_dir etc/spillway)
+    endif()
+    cmake_path(ABSOLUTE_PATH config_dir BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\" NORMALIZE)
+    if(EXISTS \"\$ENV{DESTDIR}\${config_dir}/spillway.toml\")
+        message(STATUS \"Kept as it is: \$ENV{DESTDIR}\${config_dir}/spillway.toml\")
+    else()
+        file(INSTALL DESTINATION \"\${config_dir}\" TYPE FILE FILES \"${PROJECT_SOURCE_DIR}/conf/spillway.toml\")
+    endif()
     set(bindir \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
     configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/spillway.service.in\"
         \"${PROJECT_BINARY_DIR}/spillway.service\" @ONLY)
