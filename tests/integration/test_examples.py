@@ -65,6 +65,56 @@ sentinel client-reconfig-script main {script}
             self.kill()
 
 
+class Reconfigure(unittest.TestCase):
+    """What Sentinel's script makes of a file; nobody listens at the admin address."""
+    UNPRIVILEGED = 65534
+
+    def run_script(self, text, writable_folder=True):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        script = shutil.copy(EXAMPLES / "sentinel/reconfigure", folder / "reconfigure")
+        place = folder / "etc"
+        place.mkdir()
+        file = place / "spillway.toml"
+        file.write_text(text)
+        file.chmod(0o664)
+        place.chmod(0o755 if writable_folder else 0o555)
+        folder.chmod(0o755)
+        self.addCleanup(place.chmod, 0o755)
+        options = {}
+        if os.geteuid() == 0:  # to whom no permission matters
+            os.chown(file, 0, self.UNPRIVILEGED)
+            if writable_folder:
+                os.chown(place, self.UNPRIVILEGED, self.UNPRIVILEGED)
+            options = {"user": self.UNPRIVILEGED, "group": self.UNPRIVILEGED, "extra_groups": []}
+        done = subprocess.run(
+            [script, "main", "leader", "start", "10.0.0.5", "6379", "10.0.0.6", "6380"], capture_output=True, text=True,
+            timeout=20, env=dict(os.environ, SPILLWAY_CONFIG=str(file), SPILLWAY_ADMIN=f"127.0.0.1:{free_port()}"), **options)
+        self.assertEqual([path.name for path in place.iterdir()], ["spillway.toml"])
+        return done, file
+
+    def test_any_way_of_writing_the_url(self):
+        for before, after in (('url="redis://10.0.0.5:6379"', 'url="redis://10.0.0.6:6380"'),
+                              ("  url   = 'rediss://bob:pw@10.0.0.5:6379/0' # it", "  url   = 'rediss://bob:pw@10.0.0.6:6380/0' # it"),
+                              ('backend.url = "redis://h"', 'backend.url = "redis://10.0.0.6:6380"')):
+            head = "" if before.startswith("backend") else "# url = \"redis://x:1\"\n[backend]\n"
+            done, file = self.run_script(head + before + "\n")
+            self.assertEqual(file.read_text(), head + after + "\n")
+            self.assertEqual(done.returncode, 1, "Spillway could not be told")
+            self.assertIn("has not taken it over", done.stderr)
+
+    def test_a_file_without_one_is_said(self):
+        done, file = self.run_script('backend = { url = "redis://10.0.0.5:6379" }\n')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"{file} has no line", done.stderr)
+        self.assertIn("10.0.0.5", file.read_text())
+
+    def test_the_file_alone_may_be_writable(self):
+        done, file = self.run_script('[backend]\nurl = "redis://10.0.0.5:6379"\n', writable_folder=False)
+        self.assertEqual(file.read_text(), '[backend]\nurl = "redis://10.0.0.6:6380"\n')
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o664)
+
+
 class Failover(unittest.TestCase):
     def test_spillway_follows_the_primary(self):
         first = self.enterContext(RedisServer())
