@@ -29,6 +29,10 @@ Credentials monitor_credentials(const Config& config) {
     return {url.user, url.password};
 }
 
+const Secret& admin_token(const Admin& admin) noexcept {
+    return admin.token_file.empty() ? admin.token : admin.file_token;
+}
+
 std::string label_of(const Listener& listener) {
     return listener.name.empty() ? to_string(listener.address) : listener.name;
 }

@@ -108,7 +108,10 @@ struct Log {
 struct Admin {
     Address address = {.host = "127.0.0.1", .port = 9380, .unix_path = {}};
     Secret token;
+    std::string token_file;
     Tls tls;  // without a certificate it speaks plain HTTP
+
+    Secret file_token;  // what token_file held when the configuration was loaded
 
     friend bool operator==(const Admin&, const Admin&) = default;
 };
@@ -135,6 +138,9 @@ struct Credentials {
 // With whom the monitor connection authenticates: [monitor] where it says something, else
 // backend.url.
 [[nodiscard]] Credentials monitor_credentials(const Config& config);
+
+// What a change must bring along, from `token` or `token_file`; empty = nothing.
+[[nodiscard]] const Secret& admin_token(const Admin& admin) noexcept;
 
 // What rules, records and people call a listener: its name, else its address as configured.
 [[nodiscard]] std::string label_of(const Listener& listener);

@@ -21,9 +21,10 @@ Reload hardest_in(const Section& section) {
 }
 
 // The file may have kept its name and changed its content.
-bool same_password(const Key& key, const Config& before, const Config& after) {
-    return path_of(key) != "monitor.password_file" ||
-           before.monitor.password == after.monitor.password;
+bool same_secret(const Key& key, const Config& before, const Config& after) {
+    const std::string path = path_of(key);
+    return (path != "monitor.password_file" || before.monitor.password == after.monitor.password) &&
+           (path != "admin.token_file" || before.admin.file_token == after.admin.file_token);
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ std::vector<Change> diff(const Config& before, const Config& after) {
         for (std::size_t item = 0; item < count; ++item) {
             for (const Key& key : keys()) {
                 if (key.section == section.path &&
-                    !(same_value(key, before, after, item) && same_password(key, before, after))) {
+                    !(same_value(key, before, after, item) && same_secret(key, before, after))) {
                     changes.push_back({path_of(key, item), key.reload});
                 }
             }

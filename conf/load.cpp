@@ -59,7 +59,8 @@ std::string suggestion_for(std::string_view name, const Section& section) {
     }
     if (const auto near = nearest(name, everywhere)) {
         const auto found = std::ranges::find(keys(), *near, &Key::name);
-        return "; did you mean " + quoted(path_of(*found)) + "?";
+        return "; did you mean " + quoted(path_of(*found)) +
+               (found->section.empty() ? ", which stands before the first table?" : "?");
     }
     std::string known;
     for (const std::string_view other : here) {
@@ -98,20 +99,15 @@ class Loader {
         }
     }
 
-    void read_password() {
-        const std::string& file = loaded_.config.monitor.password_file;
-        if (file.empty()) {
-            return;
-        }
-        auto password = read_password_file(file);
-        if (const auto* fault = std::get_if<Fault>(&password)) {
-            report_at(
-                {"monitor.password_file"},
-                "monitor.password_file: " + quoted(file) + ": " + fault->message
-            );
-            return;
-        }
-        loaded_.config.monitor.password = Secret(std::get<std::string>(std::move(password)));
+    void read_secrets() {
+        Config& config = loaded_.config;
+        read_secret(
+            "monitor.password_file",
+            "password",
+            config.monitor.password_file,
+            config.monitor.password
+        );
+        read_secret("admin.token_file", "token", config.admin.token_file, config.admin.file_token);
     }
 
     void read_pems() {
@@ -257,6 +253,21 @@ class Loader {
         }
     }
 
+    void read_secret(
+        const std::string& path, std::string_view what, const std::string& file, Secret& secret
+    ) {
+        if (file.empty()) {
+            return;
+        }
+        auto content = read_secret_file(file, what);
+        if (const auto* fault = std::get_if<Fault>(&content)) {
+            report_at({path}, path + ": " + quoted(file) + ": " + fault->message);
+            failed_.insert(path);
+            return;
+        }
+        secret = Secret(std::get<std::string>(std::move(content)));
+    }
+
     void take(const Key& key, const TomlValue& value, std::size_t item, const Origin& origin) {
         const std::string path = path_of(key, item);
         const auto rejections = assign(key, value, loaded_.config, item);
@@ -334,7 +345,7 @@ LoadResult load_text(
     }
     loader.read(std::get<TomlDocument>(parsed));
     loader.lay_over(overrides);
-    loader.read_password();
+    loader.read_secrets();
     loader.read_pems();
     loader.check_whole();
     return std::move(loader).result();

@@ -48,9 +48,9 @@ struct Loaded {
 using Problems = std::vector<Problem>;  // never empty, in the order of the file
 using LoadResult = std::variant<Loaded, Problems>;
 
-// Reads the file, where one is named, and the files that it names: monitor.password_file, and keys
-// and certificates. Relative paths count from the
-// working directory. Prints nothing; throws only std::bad_alloc.
+// Reads the file, where one is named, and the files that it names: those of secrets, keys and
+// certificates. Relative paths count from the working directory. Prints nothing; throws only
+// std::bad_alloc.
 [[nodiscard]] LoadResult load(
     std::optional<std::string_view> file, std::span<const Override> overrides = {}
 );

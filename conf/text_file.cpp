@@ -11,7 +11,7 @@ namespace spillway::conf {
 
 namespace {
 
-constexpr std::size_t password_bytes_max = 4096;
+constexpr std::size_t secret_bytes_max = 4096;
 
 // The stream itself only knows that it failed; why is in errno.
 Fault system_fault(std::string_view what) {
@@ -47,14 +47,14 @@ Parsed<std::string> read_regular_file(const std::string& path, std::size_t bytes
     return read_text_file(path, bytes_max);
 }
 
-Parsed<std::string> read_password_file(const std::string& path) {
-    auto content = read_regular_file(path, password_bytes_max);
-    if (auto* password = std::get_if<std::string>(&content)) {
-        password->erase(password->find_last_not_of("\r\n") + 1);
-        if (password->empty()) {
-            return Fault{"holds no password"};
+Parsed<std::string> read_secret_file(const std::string& path, std::string_view what) {
+    auto content = read_regular_file(path, secret_bytes_max);
+    if (auto* secret = std::get_if<std::string>(&content)) {
+        secret->erase(secret->find_last_not_of("\r\n") + 1);
+        if (secret->empty()) {
+            return Fault{std::string("holds no ").append(what)};
         }
-        if (password->find_first_of("\r\n") != std::string::npos) {
+        if (secret->find_first_of("\r\n") != std::string::npos) {
             return Fault{"holds more than one line"};
         }
     }

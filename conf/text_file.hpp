@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace spillway::conf {
 
@@ -14,7 +15,8 @@ namespace spillway::conf {
 // The same for regular files only: it never waits.
 [[nodiscard]] Parsed<std::string> read_regular_file(const std::string& path, std::size_t bytes_max);
 
-// The one line that a password file holds, without its end. Takes regular files only.
-[[nodiscard]] Parsed<std::string> read_password_file(const std::string& path);
+// The one line that a file with a password or token holds, without its end; faults call it `what`.
+// Takes regular files only.
+[[nodiscard]] Parsed<std::string> read_secret_file(const std::string& path, std::string_view what);
 
 }  // namespace spillway::conf

@@ -135,11 +135,17 @@ void check_addresses(const Config& config, std::vector<Conflict>& conflicts) {
 }
 
 void check_admin(const Admin& admin, std::vector<Conflict>& conflicts) {
-    if (!is_local(admin.address) && admin.token.empty()) {
+    if (!is_local(admin.address) && admin_token(admin).empty()) {
         conflicts.push_back(
-            {{"admin.address", "admin.token"},
+            {{"admin.address", "admin.token", "admin.token_file"},
              "admin.address: other hosts can reach " + to_string(admin.address) +
-                 ": set admin.token, or listen on 127.0.0.1"}
+                 ": set admin.token or admin.token_file, or listen on 127.0.0.1"}
+        );
+    }
+    if (!admin.token.empty() && !admin.token_file.empty()) {
+        conflicts.push_back(
+            {{"admin.token", "admin.token_file"},
+             "admin.token_file: admin.token is set, too: one of the two must go"}
         );
     }
 }

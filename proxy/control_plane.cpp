@@ -80,7 +80,7 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited)
     }
     admin::ServerOptions options;
     options.address = loaded_.config.admin.address;
-    options.token = loaded_.config.admin.token;
+    options.token = conf::admin_token(loaded_.config.admin);
     options.tls = tls_.admin;
     admin_ = std::make_unique<admin::Server>(context_, options, admin_sources());
     if (auto problem = admin_->start(inherited_admin_socket(inherited))) {

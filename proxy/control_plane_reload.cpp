@@ -134,7 +134,7 @@ void ControlPlane::apply(conf::Loaded next, TlsContexts tls) {
         key_display_ = key_display(config.log.keys);
         desk_.set_keys(key_display_);
     }
-    admin_->set_token(config.admin.token);
+    admin_->set_token(conf::admin_token(config.admin));
     admin_->set_tls(tls_.admin);
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
         listeners_[i]->clients_max.store(

@@ -200,6 +200,49 @@ class Monitor(unittest.TestCase):
 
 
 class FlagsWin(ReloadTest):
+    def test_the_admin_token_comes_from_its_file(self):
+        spillway = Spillway(self.enterContext(RedisServer()))
+        secret = spillway.directory / "token"
+        secret.write_text("first-secret\n")
+        spillway.config["admin"]["token_file"] = str(secret)
+        self.enterContext(spillway)
+
+        def reload(token):
+            return spillway.request("POST", "/api/v1/reload", headers={"Authorization": f"Bearer {token}"})
+        self.assertEqual(reload("wrong")[0], 401)
+        self.assertEqual(reload("first-secret")[0], 200)
+        secret.write_text("second-secret\n")
+        self.assertEqual(json.loads(reload("first-secret")[1])["live"], ["admin.token_file"])
+        self.assertEqual(reload("first-secret")[0], 401)
+        secret.unlink()
+        status, body, _ = reload("second-secret")
+        self.assertIn(f'admin.token_file: "{secret}": cannot open: No such file or directory',
+                      json.loads(body)["problems"][0])
+        self.assertEqual(reload("second-secret")[0], status, "the old one holds")
+        self.assertNotIn("secret\"", spillway.output())
+
+
+class Warnings(ReloadTest):
+    def test_what_can_hardly_be_meant_is_told_at_each_reload(self):
+        rule = {"name": "drain", "commands": ["LPOOP", "json.set", "XGROUP CREATE"], "priority": "critical"}
+        self.write_file(guard={"rule": [rule]})
+        status, answer = self.post()
+        self.assertEqual((status, len(answer["warnings"])), (200, 1))
+        self.assertRegex(answer["warnings"][0],
+                         r'^.*:\d+:\d+: guard\.rule\[0\]\.commands: no command "LPOOP" is known; did you mean LPOP\?')
+        until("the same in the log", lambda: answer["warnings"][0] in [row["msg"] for row in self.spillway.records("note")])
+
+    def test_too_many_clients_are_told_of_once(self):
+        listener = {**self.spillway.config["listener"][0], "max_clients": 1_000_000}
+        self.write_file(listener=[listener])
+        for _ in range(3):
+            self.post()
+        until("all of them", lambda: len(self.spillway.records("config_reloaded")) == 3)
+        told = [row for row in self.spillway.records("note") if "max_clients allows 1000000" in row["msg"]]
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.assertEqual(len(told), 1 if 0 < limit < 2_000_000 else 0)
+
+
     flags = ("--mode", "protect")
 
     def test_over_the_file_at_each_reload(self):

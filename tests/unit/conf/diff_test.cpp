@@ -46,6 +46,12 @@ TEST(Diff, SeesANewPasswordInTheSameFile) {
     );
 }
 
+TEST(Diff, SeesANewTokenInTheSameFile) {
+    Config after;
+    after.admin.file_token = Secret("new");
+    EXPECT_EQ(diff(Config{}, after), (std::vector<Change>{{"admin.token_file", Reload::live}}));
+}
+
 TEST(Diff, SeesEveryKey) {
     const auto result = load("tests/conf/valid/everything.toml");
     ASSERT_TRUE(std::holds_alternative<Loaded>(result));

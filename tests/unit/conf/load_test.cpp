@@ -200,8 +200,8 @@ TEST(Load, NamesTheFlagThatIsWrongOrMadeAConflict) {
     EXPECT_EQ(
         problems_of(load_text("[admin]\ntoken = \"\"\n", "f", conflict)),
         std::vector<std::string>{
-            "--admin: admin.address: other hosts can reach 0.0.0.0:9380: set admin.token, "
-            "or listen on 127.0.0.1"}
+            "--admin: admin.address: other hosts can reach 0.0.0.0:9380: set admin.token or "
+            "admin.token_file, or listen on 127.0.0.1"}
     );
     EXPECT_TRUE(problems_of(load_text("[admin]\ntoken = \"x\"\n", "f", conflict)).empty());
 }
@@ -249,6 +249,31 @@ TEST(Load, TakesTheOneLineOfAPasswordFile) {
         problems_of(load_text(text, "f")),
         std::vector<std::string>{where + "larger than 4096 bytes"}
     );
+}
+
+TEST(Load, TakesTheTokenOfItsFile) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("token");
+    const std::string open = "[admin]\naddress = \"0.0.0.0:9380\"\n";
+    const auto text = open + "token_file = \"" + path + "\"";
+    const std::string where = "f:3:14: admin.token_file: ";
+    EXPECT_EQ(
+        problems_of(load_text(text, "f")),
+        std::vector<std::string>{where + "\"" + path + "\": cannot open: No such file or directory"}
+    );
+    write(path, "\n");
+    EXPECT_EQ(
+        problems_of(load_text(text, "f")),
+        std::vector<std::string>{where + "\"" + path + "\": holds no token"}
+    );
+    write(path, "sesame\n");
+    EXPECT_EQ(admin_token(loaded(text).config.admin).reveal(), "sesame");
+    EXPECT_EQ(
+        problems_of(load_text(text + "\ntoken = \"another\"", "f")),
+        std::vector<std::string>{
+            "f:4:9: admin.token_file: admin.token is set, too: one of the two must go"}
+    );
+    EXPECT_EQ(admin_token(loaded(open + "token = \"another\"").config.admin).reveal(), "another");
 }
 
 TEST(Load, ReadsAFileUpToItsBound) {
