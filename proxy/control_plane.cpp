@@ -49,6 +49,7 @@ ControlPlane::ControlPlane(
       version_(std::move(version)),
       logger_(logger),
       backend_name_(conf::to_string(loaded_.config.backend.url.address)),
+      commands_(std::make_shared<const resp::CommandTable>()),
       guard_settings_(guard_settings(loaded_.config)),
       key_display_(key_display(loaded_.config.log.keys)),
       meter_(guard_settings_),
@@ -116,7 +117,7 @@ std::optional<std::string> ControlPlane::start(net::InheritedSockets& inherited)
         shard->publish_target(shared);
         shard->start();
     }
-    warn_of_tls();
+    (void)warn_of_config();
     warn_of_descriptors();
     probe_.start();
     watch_staleness();
@@ -260,6 +261,7 @@ policy::TrafficCounters ControlPlane::traffic() const noexcept {
 }
 
 void ControlPlane::on_commands(std::shared_ptr<const resp::CommandTable> commands) {
+    commands_ = commands;
     for (const auto& shard : shards_) {
         shard->publish_commands(commands);
     }

@@ -109,7 +109,7 @@ class ControlPlane {
     [[nodiscard]] admin::ActionResult set_mode(policy::Mode mode);
     [[nodiscard]] admin::ActionResult reject(const conf::Problems& problems);
     void apply(conf::Loaded next, TlsContexts tls);
-    void warn_of_tls();
+    std::vector<std::string> warn_of_config();
     void warn_of_descriptors();
     void publish_settings();
     [[nodiscard]] net::ProbeSettings probe_settings() const;
@@ -141,6 +141,7 @@ class ControlPlane {
     log::Logger& logger_;
     std::string backend_name_;
     policy::GuardSettings guard_settings_;
+    std::shared_ptr<const resp::CommandTable> commands_;  // the server's, or the built-in ones
     policy::KeyDisplay key_display_;
 
     policy::CreditPool pool_;
@@ -203,6 +204,7 @@ class ControlPlane {
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;
     std::uint64_t reloads_applied_ = 0;
+    std::uint64_t warned_of_clients_ = 0;  // of so many as too many
     std::uint64_t reloads_rejected_ = 0;
 };
 

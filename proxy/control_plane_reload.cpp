@@ -1,6 +1,7 @@
 // Changes while clients are served: a reload of the whole configuration, or of the guard's mode
 // alone.
 #include "conf/reload.hpp"
+#include "proxy/config_warnings.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/log/json.hpp"
 #include "proxy/net/clock.hpp"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -62,14 +64,15 @@ admin::ActionResult ControlPlane::reload() {
         .restart = std::move(plan.restart),
     };
     logger_.write(record);
-    warn_of_tls();
+    const std::vector<std::string> warnings = warn_of_config();
     warn_of_descriptors();
     return {
         admin::ActionStatus::done,
         log::line_of(record).message,
         {{"live", texts(record.live)},
          {"new_connections", texts(record.new_connections)},
-         {"restart", texts(record.restart)}}};
+         {"restart", texts(record.restart)},
+         {"warnings", texts(warnings)}}};
 }
 
 admin::ActionResult ControlPlane::reject(const conf::Problems& problems) {
@@ -95,20 +98,25 @@ void ControlPlane::reopen_log() {
     }
 }
 
-void ControlPlane::warn_of_tls() {
-    for (const std::string& warning : tls_.warnings) {
+std::vector<std::string> ControlPlane::warn_of_config() {
+    std::vector<std::string> warnings = tls_.warnings;
+    std::ranges::move(config_warnings(loaded_, *commands_), std::back_inserter(warnings));
+    for (const std::string& warning : warnings) {
         note(log::Level::warn, warning);
     }
 }
 
 // Better said before the clients are there than when they wait.
+    return warnings;
 void ControlPlane::warn_of_descriptors() {
     std::uint64_t clients_max = 0;
     for (const conf::Listener& listener : loaded_.config.listeners) {
         clients_max += listener.max_clients;
     }
     const std::uint64_t limit = descriptor_limit();
-    if (limit >= 2 * clients_max) {
+    const std::uint64_t too_many = limit >= 2 * clients_max ? 0 : clients_max;
+    const std::uint64_t told = std::exchange(warned_of_clients_, too_many);
+    if (too_many == told || too_many == 0) {
         return;  // but for some that we need ourselves: not worth a warning with each start
     }
     const std::uint64_t spare = descriptors_beside_clients + listening_.size();

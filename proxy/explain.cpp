@@ -6,6 +6,7 @@
 #include "conf/text.hpp"
 #include "conf/units.hpp"
 #include "policy/guard.hpp"
+#include "proxy/config_warnings.hpp"
 #include "proxy/core/judged.hpp"
 #include "proxy/core/refusal_texts.hpp"
 #include "proxy/settings.hpp"
@@ -71,15 +72,7 @@ const resp::CommandInfo* command_of(const resp::CommandTable& table, const Typed
 }
 
 std::string unknown_command(const resp::CommandTable& table, std::string_view name) {
-    std::vector<std::string_view> names;
-    for (const resp::CommandInfo& command : table.commands()) {
-        names.push_back(command.name());
-    }
-    std::string upper(name);
-    std::ranges::transform(upper, upper.begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    const auto near = conf::nearest(upper, names);
+    const auto near = nearest_command(table, name);
     return "unknown command " + conf::quoted(name, shown_bytes_max) +
            (near ? "; did you mean " + std::string(*near) + "?"
                  : ": a module's commands are known only to a running proxy, which asks the server "

@@ -2,6 +2,7 @@
 // can do.
 #include "conf/effective.hpp"
 #include "conf/flags.hpp"
+#include "proxy/config_warnings.hpp"
 #include "proxy/control_plane.hpp"
 #include "proxy/doctor/doctor.hpp"
 #include "proxy/explain.hpp"
@@ -160,9 +161,13 @@ int run(const conf::Invocation& invocation, const Program& program) {
     if (check == nullptr) {
         return run_proxy(std::move(loaded), std::move(contexts), source.overrides, program);
     }
-    for (const std::string& warning : contexts.warnings) {
-        std::cerr << "warning: " << warning << '\n';
-    }
+    const auto tell = [](const std::vector<std::string>& warnings) {
+        for (const std::string& warning : warnings) {
+            std::cerr << "warning: " << warning << '\n';
+        }
+    };
+    tell(contexts.warnings);
+    tell(config_warnings(loaded, resp::CommandTable()));
     if (check->explain) {
         return print_explanation(loaded, *check->explain);
     }

@@ -199,6 +199,19 @@ class Check(CliTest):
         self.assertEqual(code, 0)
         self.assertNotRegex(out, "hunter2|topsecret")
 
+    def test_what_can_hardly_be_meant_is_a_warning(self):
+        path = self.file('[[guard.rule]]\nname = "r"\ncommands = ["lpush", "LPOOP", "xgroup create", "XGROUP CREAT"]\n'
+                         '[log]\nfile = "/nonexistent/spillway.log"\n')
+        code, out, err = run("check", "-c", path)
+        self.assertEqual((code, bool(out)), (0, True))
+        self.assertEqual([line.partition("spillway.toml:")[2] for line in err.splitlines()], [
+            '3:12: guard.rule[0].commands: no command "LPOOP" is known; did you mean LPOP? It matches nothing, unless a '
+            'module of the server has it',
+            '3:12: guard.rule[0].commands: no command "XGROUP CREAT" is known; did you mean XGROUP CREATE? It matches '
+            'nothing, unless a module of the server has it',
+            '5:8: log.file: there is no folder "/nonexistent": a start fails without it'])
+        self.assertTrue(all(line.startswith("warning: ") for line in err.splitlines()), err)
+
     def test_the_shipped_file(self):
         code, out, err = run("check", "-c", ROOT / "conf/spillway.toml")
         self.assertEqual((code, err), (0, ""))

@@ -1,6 +1,7 @@
 # Reloads while clients are served: what changes at once, what waits, what a bad file changes (nothing), and no reply lost.
 import json
 import os
+import resource
 import signal
 import threading
 import unittest
@@ -199,7 +200,6 @@ class Monitor(unittest.TestCase):
         self.assertEqual(len(monitors()), 1)
 
 
-class FlagsWin(ReloadTest):
     def test_the_admin_token_comes_from_its_file(self):
         spillway = Spillway(self.enterContext(RedisServer()))
         secret = spillway.directory / "token"
@@ -243,6 +243,7 @@ class Warnings(ReloadTest):
         self.assertEqual(len(told), 1 if 0 < limit < 2_000_000 else 0)
 
 
+class FlagsWin(ReloadTest):
     flags = ("--mode", "protect")
 
     def test_over_the_file_at_each_reload(self):

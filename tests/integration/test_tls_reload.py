@@ -113,7 +113,8 @@ class Renewal(unittest.TestCase):
 
     def test_an_expired_one_works_and_is_warned_of(self):
         self.spillway.config["listener"][0]["tls"] = CERTIFICATES.of("old")
-        self.reload()
+        warning, = self.reload()["warnings"]
+        self.assertIn("expired on", warning)
         note, = until("a warning", lambda: [row for row in self.spillway.records() if "expired on" in row["msg"]])
         self.assertEqual(note["level"], "warn")
         self.assertIn("listener[0].tls.cert", note["msg"])
