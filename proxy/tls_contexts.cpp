@@ -14,14 +14,10 @@ class Opener {
         net::TlsContext::Opened opened, std::string_view section, std::size_t item
     ) {
         if (const auto* problem = std::get_if<net::TlsContext::Problem>(&opened)) {
-            const conf::Key& key = key_of(section, problem->field);
-            const conf::Origin origin = conf::origin_of(loaded_, key, item);
-            problems_.push_back(
-                {.file = loaded_.file,
-                 .line = origin.place.line,
-                 .column = origin.place.column,
-                 .message = conf::path_of(key, item) + ": " + problem->message}
-            );
+            report(*problem, section, item);
+            for (const auto& further : problem->further) {
+                report(further, section, item);
+            }
             return nullptr;
         }
         auto context = std::get<std::shared_ptr<const net::TlsContext>>(std::move(opened));
@@ -35,6 +31,19 @@ class Opener {
     std::vector<std::string> warnings_;
 
   private:
+    void report(
+        const net::TlsContext::Problem& problem, std::string_view section, std::size_t item
+    ) {
+        const conf::Key& key = key_of(section, problem.field);
+        const conf::Origin origin = conf::origin_of(loaded_, key, item);
+        problems_.push_back(
+            {.file = loaded_.file,
+             .line = origin.place.line,
+             .column = origin.place.column,
+             .message = conf::path_of(key, item) + ": " + problem.message}
+        );
+    }
+
     // Whom those trust that clients come to has a name of its own.
     static const conf::Key& key_of(std::string_view section, std::string_view field) {
         const bool of_clients = section != "backend" && field == "ca";

@@ -165,13 +165,25 @@ Trouble use_ciphers(SSL_CTX* context, const conf::Tls& settings) {
         ERR_clear_error();
         return TlsContext::Problem{"ciphers", "names no cipher of TLS 1.2 that OpenSSL has"};
     }
-    if (!settings.ciphersuites.empty() &&
-        SSL_CTX_set_ciphersuites(context, settings.ciphersuites.c_str()) != 1) {
+    return std::nullopt;
+}
+
+Trouble use_ciphersuites(SSL_CTX* context, const std::string& suites) {
+    if (!suites.empty() && SSL_CTX_set_ciphersuites(context, suites.c_str()) != 1) {
         ERR_clear_error();
         return TlsContext::Problem{
             "ciphersuites", "names a cipher suite of TLS 1.3 that OpenSSL does not have"};
     }
     return std::nullopt;
+}
+
+// All is said at once.
+void add(Trouble& trouble, Trouble next) {
+    if (!trouble) {
+        trouble = std::move(next);
+    } else if (next) {
+        trouble->further.push_back(*std::move(next));
+    }
 }
 
 // The newest session that a backend gave us: with it the next handshake needs no certificate, whose
@@ -244,16 +256,13 @@ std::string name_of_server(const conf::Tls& settings, std::string host) {
 }
 
 Trouble use_own(SSL_CTX* context, const conf::Tls& settings, std::vector<std::string>& warnings) {
-    if (auto trouble = use_ciphers(context, settings)) {
-        return trouble;
+    Trouble trouble = use_ciphers(context, settings);
+    add(trouble, use_ciphersuites(context, settings.ciphersuites));
+    if (!settings.cert.path.empty()) {
+        auto of_certificate = use_certificate(context, settings.cert, warnings);
+        add(trouble, of_certificate ? std::move(of_certificate) : use_key(context, settings));
     }
-    if (settings.cert.path.empty()) {
-        return std::nullopt;
-    }
-    if (auto trouble = use_certificate(context, settings.cert, warnings)) {
-        return trouble;
-    }
-    return use_key(context, settings);
+    return trouble;
 }
 
 }  // namespace
@@ -287,13 +296,9 @@ TlsContext::~TlsContext() {
 
 TlsContext::Opened TlsContext::for_listener(const conf::Tls& settings) {
     const std::shared_ptr<TlsContext> made(new TlsContext(true));
-    if (auto trouble = use_own(made->context_, settings, made->warnings_)) {
-        return *std::move(trouble);
-    }
+    Trouble trouble = use_own(made->context_, settings, made->warnings_);
     if (!settings.ca.path.empty()) {
-        if (auto trouble = use_authorities(made->context_, settings.ca, true)) {
-            return *std::move(trouble);
-        }
+        add(trouble, use_authorities(made->context_, settings.ca, true));
         SSL_CTX_set_verify(
             made->context_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr
         );
@@ -303,18 +308,22 @@ TlsContext::Opened TlsContext::for_listener(const conf::Tls& settings) {
             made->context_, reinterpret_cast<const unsigned char*>(id.data()), id.size()
         );
     }
+    if (trouble) {
+        return *std::move(trouble);
+    }
     return made;
 }
 
 TlsContext::Opened TlsContext::for_backend(const conf::Tls& settings, const std::string& host) {
     const std::shared_ptr<TlsContext> made(new TlsContext(false));
     made->server_name_ = name_of_server(settings, host);
-    if (auto trouble = use_own(made->context_, settings, made->warnings_)) {
-        return *std::move(trouble);
-    }
+    Trouble trouble = use_own(made->context_, settings, made->warnings_);
     if (settings.ca.path.empty()) {
         (void)SSL_CTX_set_default_verify_paths(made->context_);
-    } else if (auto trouble = use_authorities(made->context_, settings.ca, false)) {
+    } else {
+        add(trouble, use_authorities(made->context_, settings.ca, false));
+    }
+    if (trouble) {
         return *std::move(trouble);
     }
     SSL_CTX_set_verify(made->context_, SSL_VERIFY_PEER, nullptr);

@@ -19,8 +19,9 @@ namespace spillway::net {
 class TlsContext {
   public:
     struct Problem {
-        std::string_view field;  // of conf::Tls: "cert", "ciphers" …
-        std::string message;     // begins with the name of the file, if it is about one
+        std::string_view field;          // of conf::Tls: "cert", "ciphers" …
+        std::string message;             // begins with the name of the file, if it is about one
+        std::vector<Problem> further{};  // what else is wrong
     };
     using Opened = std::variant<std::shared_ptr<const TlsContext>, Problem>;
 

@@ -230,8 +230,12 @@ TEST_F(TlsTest, SaysWhatIsWrongWithAFile) {
     settings = server_settings();
     settings.ciphers = "NONSENSE";
     EXPECT_EQ(problem(settings), "ciphers: names no cipher of TLS 1.2 that OpenSSL has");
-    settings.ciphers.clear();
     settings.ciphersuites = "TLS_NONSENSE";
+    const auto both = TlsContext::for_listener(settings);
+    ASSERT_TRUE(std::holds_alternative<TlsContext::Problem>(both));
+    ASSERT_EQ(std::get<TlsContext::Problem>(both).further.size(), 1U) << "all is said at once";
+    EXPECT_EQ(std::get<TlsContext::Problem>(both).further[0].field, "ciphersuites");
+    settings.ciphers.clear();
     EXPECT_EQ(
         problem(settings),
         "ciphersuites: names a cipher suite of TLS 1.3 that OpenSSL does not have"
