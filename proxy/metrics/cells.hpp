@@ -54,30 +54,18 @@ class LabelArray {
 };
 
 // Upper bounds of the buckets in nanoseconds, 50 us to 10 s; a value on a bound belongs below it.
-// One more bucket takes the rest.
-inline constexpr std::array<std::uint64_t, 17> bucket_bounds_ns = {
-    50'000,
-    100'000,
-    250'000,
-    500'000,
-    1'000'000,
-    2'500'000,
-    5'000'000,
-    10'000'000,
-    25'000'000,
-    50'000'000,
-    100'000'000,
-    250'000'000,
-    500'000'000,
-    1'000'000'000,
-    2'500'000'000,
-    5'000'000'000,
-    10'000'000'000,
+// One more bucket takes the rest. A wait that ends at a round bound of time, as guard.hold_max is,
+// ends a little above it: from 100 ms on another bound stands close by, so that quantiles tell it.
+inline constexpr std::array<std::uint64_t, 23> bucket_bounds_ns = {
+    50'000,        100'000,       250'000,       500'000,       1'000'000,      2'500'000,
+    5'000'000,     10'000'000,    25'000'000,    50'000'000,    100'000'000,    105'000'000,
+    250'000'000,   260'000'000,   500'000'000,   520'000'000,   1'000'000'000,  1'040'000'000,
+    2'500'000'000, 2'600'000'000, 5'000'000'000, 5'200'000'000, 10'000'000'000,
 };
 inline constexpr std::size_t bucket_count = bucket_bounds_ns.size() + 1;
 
-// The bucket of a duration: one table look-up by magnitude and one comparison, since no power of
-// two holds two bounds.
+// The bucket of a duration: one table look-up by magnitude and two comparisons, since no power of
+// two holds three bounds.
 [[nodiscard]] constexpr std::size_t bucket_of(std::uint64_t nanoseconds) noexcept {
     constexpr auto first_of_width = [] {
         std::array<std::uint8_t, 65> table{};
@@ -92,8 +80,10 @@ inline constexpr std::size_t bucket_count = bucket_bounds_ns.size() + 1;
         return table;
     }();
     const std::size_t first = first_of_width[static_cast<std::size_t>(std::bit_width(nanoseconds))];
-    return first +
-           ((first < bucket_bounds_ns.size() && nanoseconds > bucket_bounds_ns[first]) ? 1U : 0U);
+    const auto above = [nanoseconds](std::size_t bound) {
+        return bound < bucket_bounds_ns.size() && nanoseconds > bucket_bounds_ns[bound] ? 1U : 0U;
+    };
+    return first + above(first) + above(first + 1);
 }
 
 // Durations in nanoseconds. The count is the sum over the buckets, so that it never contradicts

@@ -35,6 +35,14 @@ TEST(BucketOf, AgreesWithASearchAroundEachBoundAndPowerOfTwo) {
     EXPECT_EQ(bucket_of(~std::uint64_t{0}), bucket_count - 1);
 }
 
+// A wait that ends at hold_max is seen a moment later: it must not be taken for one twice as long.
+TEST(BucketOf, IsNarrowJustAboveARoundTime) {
+    for (const std::uint64_t ms : {100U, 250U, 500U, 1'000U, 2'500U, 5'000U}) {
+        const std::size_t bucket = bucket_of(ms * 1'000'000 + 900'000);
+        EXPECT_LE(bucket_bounds_ns[bucket], ms * 1'050'000) << ms;
+    }
+}
+
 TEST(Histogram, CountsARunAsThatManyObservations) {
     Histogram run;
     Histogram single;
