@@ -168,8 +168,8 @@ class PatternWriter {
 
     [[nodiscard]] bool full() const noexcept { return full_; }
 
-    [[nodiscard]] std::string_view finish(bool cut) noexcept {
-        if (cut || full_) {
+    [[nodiscard]] std::string_view finish() noexcept {
+        if (full_) {
             size_ += cut_mark.copy(buffer_.data() + size_, cut_mark.size());
         }
         return {buffer_.data(), size_};
@@ -268,12 +268,14 @@ std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexce
     PatternWriter out(buffer);
     std::string_view rest = key.substr(0, pattern_key_bytes_max);
     std::size_t uuid_left = 0;
+    const bool cut = key.size() >= pattern_key_bytes_max;  // by whoever gave it, or here
     while (!rest.empty() && !out.full()) {
         if (uuid_left == 0 && starts_with_uuid(rest)) {
             uuid_left = 5;
         }
         const Part part = part_at_start_of(rest);
-        if (uuid_left > 0 || looks_like_id(part)) {
+        // What is left of a part that was cut depends on the lengths of those before it.
+        if (uuid_left > 0 || looks_like_id(part) || (cut && part.text.size() == rest.size())) {
             out.put('*');
         } else if ((part.all & printable) != 0) {
             out.put_plain(part.text);
@@ -285,9 +287,12 @@ std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexce
         if (!rest.empty()) {
             out.put(rest.front());
             rest.remove_prefix(1);
+            if (cut && rest.empty()) {
+                out.put('*');
+            }
         }
     }
-    return out.finish(key.size() > pattern_key_bytes_max);
+    return out.finish();
 }
 
 std::string display_key(std::string_view key, const KeyDisplay& display) {

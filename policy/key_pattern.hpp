@@ -19,8 +19,9 @@ inline constexpr std::size_t pattern_key_bytes_max = 256;  // of a key, this muc
 using PatternBuffer = std::array<char, pattern_bytes_max>;
 
 // The key split at `: / . _ - { } |`, each part with a digit or the looks of an id or hash replaced
-// by `*`; printable ASCII, the rest as \xHH; "..." at the end when cut. The view lies in `buffer`.
-// Neither allocates nor fails.
+// by `*`, as is the one in which a key of pattern_key_bytes_max is cut; printable ASCII, the rest
+// as \xHH; "..." at the end when the pattern is cut. The view lies in `buffer`. Neither allocates
+// nor fails.
 [[nodiscard]] std::string_view key_pattern(std::string_view key, PatternBuffer& buffer) noexcept;
 
 // How keys are shown. The secret keeps a hashed key from being found by trying; draw it at random

@@ -438,7 +438,7 @@ Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open
         grant.open = knows_load(state.ceiling) ? usable / 2 : usable / 8;
     } else if (zones.settled < zones.shed) {
         state.state = GuardState::paced;
-        state.reason = "memory grows towards the ceiling";
+        state.reason = "near the ceiling: growth is paced";
         // Where the pace is slow, so is what it teaches.
         grant.open = std::max(
             paced_bytes(zones, open_left, now), std::min(usable, probes_.grant(open_left, now))
@@ -449,7 +449,7 @@ Grant Meter::grant_for(MemoryState& state, const Zones& zones, std::int64_t open
         grant.reserve = grant.room - our_share_of(before_jumps(zones.shed - zones.forecast, zones));
     } else {
         state.state = GuardState::reserve;
-        state.reason = "memory grows within the reserve";
+        state.reason = "memory is within the reserve";
         grant.open = std::min(usable, probes_.grant(open_left, now));
         grant.reserve = std::max<std::int64_t>(grant.room - grant.open, 0);
         probing_ = offers_probes_ = true;

@@ -79,7 +79,23 @@ TEST(KeyPattern, SaysWhereItWasCut) {
     const std::string shown = pattern(words);
     EXPECT_EQ(shown, std::string(125, ':') + "...");
     std::string long_id = "a:" + std::string(pattern_key_bytes_max, '7');
-    EXPECT_EQ(pattern(long_id), "a:*...") << "beyond what is looked at";
+    EXPECT_EQ(pattern(long_id), "a:*") << "an id is masked, however long";
+}
+
+// Where the cut falls depends on the lengths of ids: neither a piece of an id nor its absence may
+// tell keys of one kind apart.
+TEST(KeyPattern, IsOneForLongKeysOfOneKind) {
+    for (std::size_t size = pattern_key_bytes_max - 16; size < pattern_key_bytes_max; ++size) {
+        const std::string key =
+            "page:" + std::string(size - 5, '7') + "a:item-abcdef12345678901234";
+        const std::string shown = pattern(key);
+        EXPECT_TRUE(shown == "page:*:*" || shown == "page:*:item-*" || shown == "page:*") << shown;
+        EXPECT_EQ(shown, pattern(key.substr(0, pattern_key_bytes_max))) << "cut before or here";
+    }
+    const std::string digits(pattern_key_bytes_max - 9, '7');
+    EXPECT_EQ(pattern("q:" + digits + ":abc123"), "q:*:*");
+    EXPECT_EQ(pattern("q:" + digits + "7:abc123"), "q:*:*");
+    EXPECT_EQ(pattern("q:" + digits + "777:abc123"), "q:*:*");
 }
 
 TEST(KeyPattern, AnyBytesGiveBoundedPrintableAscii) {
