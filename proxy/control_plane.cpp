@@ -475,10 +475,11 @@ void ControlPlane::log_refusal(
     const std::string& peer, std::string_view what, const std::string& problem
 ) {
     const policy::Nanos now = net::monotonic_now();
-    if (refusal_logged_at_ != 0 && now - refusal_logged_at_ < refusal_log_interval) {
+    policy::Nanos& logged_at = refusal_logged_at_[std::string(what)];  // there are few
+    if (logged_at != 0 && now - logged_at < refusal_log_interval) {
         return;
     }
-    refusal_logged_at_ = now;
+    logged_at = now;
     logger_.write(log::Note{
         .level = log::Level::warn,
         .message =

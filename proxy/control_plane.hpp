@@ -24,6 +24,7 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -140,8 +141,8 @@ class ControlPlane {
     std::string version_;
     log::Logger& logger_;
     std::string backend_name_;
-    policy::GuardSettings guard_settings_;
     std::shared_ptr<const resp::CommandTable> commands_;  // the server's, or the built-in ones
+    policy::GuardSettings guard_settings_;
     policy::KeyDisplay key_display_;
 
     policy::CreditPool pool_;
@@ -194,7 +195,7 @@ class ControlPlane {
     bool state_was_logged_ = false;
     policy::Nanos state_logged_at_ = 0;
     std::array<policy::Nanos, metrics::opaque_reason_names.size()> opaque_logged_at_{};
-    policy::Nanos refusal_logged_at_ = 0;
+    std::map<std::string, policy::Nanos, std::less<>> refusal_logged_at_;  // by what was wrong
     policy::Nanos descriptors_logged_at_ = 0;
     policy::Nanos told_at_ = 0;        // when the shards were told of a sample …
     policy::Nanos told_asked_at_ = 0;  // … which was asked for then
@@ -203,8 +204,8 @@ class ControlPlane {
     policy::Nanos started_at_ = 0;
     policy::Nanos drain_until_ = 0;
     std::uint64_t clients_at_end_ = 0;
-    std::uint64_t reloads_applied_ = 0;
     std::uint64_t warned_of_clients_ = 0;  // of so many as too many
+    std::uint64_t reloads_applied_ = 0;
     std::uint64_t reloads_rejected_ = 0;
 };
 

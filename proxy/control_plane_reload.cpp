@@ -93,8 +93,11 @@ void ControlPlane::reopen_log() {
     if (file.empty()) {
         return;  // standard error is whoever collects it to rotate
     }
-    if (!logger_.reopen(file)) {
-        note(log::Level::warn, "cannot open " + file + " anew: the log goes on in the old file");
+    if (const std::string problem = logger_.reopen(file); !problem.empty()) {
+        note(
+            log::Level::warn,
+            "cannot open " + file + " anew (" + problem + "): the log goes on in the old file"
+        );
     }
 }
 
@@ -104,10 +107,10 @@ std::vector<std::string> ControlPlane::warn_of_config() {
     for (const std::string& warning : warnings) {
         note(log::Level::warn, warning);
     }
+    return warnings;
 }
 
 // Better said before the clients are there than when they wait.
-    return warnings;
 void ControlPlane::warn_of_descriptors() {
     std::uint64_t clients_max = 0;
     for (const conf::Listener& listener : loaded_.config.listeners) {

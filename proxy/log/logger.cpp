@@ -219,14 +219,14 @@ void Logger::set_format(Format format) noexcept {
     machinery_->format.store(format, std::memory_order_relaxed);
 }
 
-bool Logger::reopen(const std::string& file) {
+std::string Logger::reopen(const std::string& file) {
     try {
         LogTarget target = target_of(file);
         machinery_->take_over(target);
         machinery_->sink->set_target(std::move(target));
-        return true;
-    } catch (const std::system_error&) {
-        return false;
+        return {};
+    } catch (const std::system_error& error) {
+        return error.code().message();
     }
 }
 

@@ -53,8 +53,9 @@ class Logger {
     // Live changes of `log.level`, `log.format`, `log.file`.
     void set_level(Level level) noexcept;
     void set_format(Format format) noexcept;
-    // Opens the file anew, for log rotation or another path; on failure (false) the old one stays.
-    [[nodiscard]] bool reopen(const std::string& file);
+    // Opens the file anew, for log rotation or another path; on failure the old one stays. Why, or
+    // empty.
+    [[nodiscard]] std::string reopen(const std::string& file);
 
     // Lines lost since the start: dropped from the full queue, or refused by a full disk.
     [[nodiscard]] std::uint64_t lost_lines() const noexcept;

@@ -314,8 +314,8 @@ Line line_of(const Stopping& record) {
 Line line_of(const Stopped& record) {
     std::string message = "stopped";
     if (record.clients_cut > 0) {
-        message +=
-            ", " + count_text(static_cast<std::int64_t>(record.clients_cut)) + " clients cut off";
+        message += ", " + count_text(static_cast<std::int64_t>(record.clients_cut)) +
+                   (record.clients_cut == 1 ? " client cut off" : " clients cut off");
     }
     return {
         .level = Level::info,

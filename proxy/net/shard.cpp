@@ -151,6 +151,9 @@ void Shard::admit(ListenerShare& listener, Fd client, const Endpoint& peer) {
         listener.clients_max.load(std::memory_order_relaxed)) {
         listener.clients.fetch_sub(1, std::memory_order_relaxed);
         context_.metrics.connections_refused[metrics::RefusedReason::max_clients].add();
+        report_refusal(
+            text_of(peer), "the listener has as many clients already as ", "max_clients allows"
+        );
         if (tls_of(listener) == nullptr) {  // who expects TLS could not read it
             refuse_client(client.get(), "-ERR max number of clients reached\r\n");
         }

@@ -43,6 +43,7 @@ class Rotation(unittest.TestCase):
         self.file.mkdir()
         self.reopen()
         until("a word of it", lambda: "goes on in the old file" in old.read_text())
+        self.assertIn("(Is a directory)", old.read_text())
         self.reload()
         until("the next line", lambda: "config_reloaded" in self.events(old))
 

@@ -209,6 +209,15 @@ class ClientsOfOneHost(GuardTest):
         wires[0].socket.close()
         until("room for another", lambda: self.announced(b"10.0.0.1").command("PING") == "PONG")
 
+    def test_one_more_than_the_listener_takes_is_told_of(self):
+        with Spillway(self.redis, listener={"max_clients": 1}) as spillway, Wire(spillway.endpoint) as first:
+            self.assertEqual(first.command("PING"), "PONG")
+            with Wire(spillway.endpoint) as second:
+                self.assertEqual(second.read_to_end(), self.TOO_MANY)
+                port = second.socket.getsockname()[1]
+            until("a note", lambda: any(f"127.0.0.1:{port}" in row["msg"] and "max_clients" in row["msg"]
+                                        for row in spillway.records("note")))
+
     def test_hundreds_that_come_and_go_leave_room(self):
         for _ in range(60):
             wires = [self.announced(b"10.0.0.1") for _ in range(8)]

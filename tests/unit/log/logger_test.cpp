@@ -228,7 +228,7 @@ TEST(Logger, AReaderThatLeavesEndsNothing) {
         std::this_thread::yield();
     }
     const std::string path = folder.file("log");
-    ASSERT_TRUE(logger.reopen(path));
+    ASSERT_EQ(logger.reopen(path), "");
 }
 
 TEST(Logger, AFullDiskCostsLinesOnly) {
@@ -253,9 +253,9 @@ TEST(Logger, ReopensForRotationAndKeepsTheOldFileWhenItCannot) {
             std::this_thread::yield();
         }
         std::filesystem::rename(path, rotated);
-        ASSERT_TRUE(logger.reopen(path));
+        ASSERT_EQ(logger.reopen(path), "");
         logger.write(note("second"));
-        EXPECT_FALSE(logger.reopen(folder.file("no/such/folder")));
+        EXPECT_EQ(logger.reopen(folder.file("no/such/folder")), "No such file or directory");
         logger.write(note("third"));
     }
     EXPECT_EQ(lines_of(content(rotated)).size(), 1U);

@@ -99,6 +99,7 @@ TEST(Text, OneAlignedLineAnEvent) {
     );
     EXPECT_EQ(text(Stopped{0, 0}), "INFO  stopped          stopped");
     EXPECT_EQ(text(Stopped{2, 0}), "INFO  stopped          stopped, 2 clients cut off");
+    EXPECT_EQ(text(Stopped{1, 0}), "INFO  stopped          stopped, 1 client cut off");
     EXPECT_EQ(
         text(Note{Level::debug, "a client left", {{"id", 7}, {"name", "x"}}}),
         "DEBUG note             a client left id=7 name=x"
