@@ -79,6 +79,15 @@ class Shown(DashboardTest):
         self.assertLessEqual(self.browser.run("document.documentElement.scrollWidth"),
                              self.browser.run("document.documentElement.clientWidth"))
 
+    def assert_numbers_are_seen(self, *tables):
+        """Names give way to numbers: none of these lies where one would have to scroll."""
+        for selector in tables:
+            outside = self.browser.run(f"""[...document.querySelectorAll('{selector} td.number')].filter((cell) =>
+                cell.getBoundingClientRect().right > cell.closest('.scroll').getBoundingClientRect().right + 1)
+                .map((cell) => cell.parentElement.innerText)""")
+            self.assertEqual(outside, [], selector)
+            self.assertGreater(self.browser.run(f"document.querySelectorAll('{selector} td.number').length"), 0, selector)
+
     def test_before_anything_happened(self):
         self.start()
         self.browse(width=375, height=800)
@@ -139,6 +148,8 @@ class Shown(DashboardTest):
             self.assertGreater(self.browser.run(f"document.querySelector('{chart} polyline').points.length"), 3)
         self.browser.resize(375, 800)
         self.assert_fits()
+        self.assert_numbers_are_seen("#growth", "#verdicts", "#incidents .story", "#latency")
+        self.assertIn(HOSTILE, self.browser.run("[...document.querySelectorAll('#verdicts [title]')].map((e) => e.title)"))
         self.assert_clean()
 
     def test_observe_says_what_would_happen(self):

@@ -4,9 +4,9 @@ import { draw } from "./chart.js";
 
 const clientsShown = 200;
 
-/** Rows of cells under headings; those named in `numbers` are aligned to the right. */
+/** Rows of cells under headings; those in `numbers` are aligned to the right, and names give way to them on a phone. */
 function table(headings, numbers, rows) {
-  const align = (index) => ({ class: numbers.includes(index) ? "number" : "" });
+  const align = (index, cell) => ({ class: numbers.includes(index) ? "number" : cell?.title ? "name" : "" });
   return el(
     "table",
     {},
@@ -14,13 +14,14 @@ function table(headings, numbers, rows) {
     el(
       "tbody",
       {},
-      ...rows.map((row) => el("tr", {}, ...row.map((cell, index) => el("td", align(index), cell)))),
+      ...rows.map((row) => el("tr", {}, ...row.map((cell, index) => el("td", align(index, cell), cell)))),
     ),
   );
 }
 
 const hint = (text) => el("p", { class: "quiet" }, text);
-const nameless = (name) => (name ? el("span", {}, name) : el("span", { class: "quiet" }, "(no name)"));
+const code = (text) => el("code", { title: text }, text);
+const nameless = (name) => (name ? el("span", { title: name }, name) : el("span", { class: "quiet", title: "it has given none" }, "(no name)"));
 
 /** The same content is left alone, so that what a reader has marked or opened stays. */
 export function show(target, content, key) {
@@ -43,7 +44,7 @@ export function growth(target, { top }) {
               top
                 .slice(0, 15)
                 .map((row) => [
-                  el("code", {}, row.pattern),
+                  code(row.pattern),
                   nameless(row.client),
                   row.command,
                   bytes(row.bytes),
@@ -72,7 +73,7 @@ export function verdicts(target, { by, other }, mode) {
     "refused bytes",
   ];
   const rows = by.map((row) => [
-    row.rule ? el("span", {}, row.rule) : el("span", { class: "quiet" }, "(none)"),
+    row.rule ? el("span", { title: row.rule }, row.rule) : el("span", { class: "quiet", title: "no rule matched" }, "(none)"),
     nameless(row.client),
     ...figures(row),
   ]);
@@ -138,7 +139,7 @@ export function listeners(target, list) {
         ["listener", "name", "clients"],
         [2],
         list.map((row) => [
-          el("code", {}, row.address),
+          code(row.address),
           row.name || "–",
           `${count(row.clients)} of ${count(row.max_clients)}`,
         ]),
@@ -160,7 +161,7 @@ export function clients(target, list) {
               ["address", "name", "user", "library", "db", ""],
               [4],
               shown.map((row) => [
-                el("code", {}, row.address),
+                code(row.address),
                 nameless(row.name),
                 row.user,
                 row.library || "–",
@@ -270,7 +271,7 @@ function culprits(title, rows) {
         rows
           .slice(0, 8)
           .map((row) => [
-            el("code", {}, row.name || "(no name)"),
+            code(row.name || "(no name)"),
             count(row.oom_replies),
             count(row.refusals),
             bytes(row.bytes),
