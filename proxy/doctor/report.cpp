@@ -18,7 +18,8 @@ using policy::bytes_text;
 using policy::count_text;
 using policy::percent_text;
 
-constexpr unsigned width_min = 60;
+constexpr unsigned width_min = 40;
+constexpr unsigned width_of_all = 60;  // of every column; below, some are left out
 constexpr unsigned width_max = 110;
 constexpr std::size_t bar_cells_max = 32;
 constexpr std::size_t bar_lead = 50;  // columns before it: what it is of
@@ -49,8 +50,16 @@ class Page {
 
     // Folded at spaces, later lines under the first word of the first.
     void item(std::string_view mark, std::string_view text) {
-        const std::string lead = "    " + std::string(mark) + " ";
-        const std::size_t indent = 4 + marks_width(mark) + 1;
+        fold("    " + std::string(mark) + " ", 4 + marks_width(mark) + 1, text);
+    }
+    void note(std::string_view text) {
+        if (text.size() + 4 <= width_) {
+            line("    " + dim(text));
+        } else {
+            fold("    ", 4, text);
+        }
+    }
+    void fold(const std::string& lead, std::size_t indent, std::string_view text) {
         const std::size_t room = width_ - indent;
         bool first = true;
         while (!text.empty()) {
@@ -86,6 +95,7 @@ class Page {
 
     [[nodiscard]] std::string_view bullet() const { return style_.blocks ? "•" : "-"; }
     [[nodiscard]] unsigned width() const { return width_; }
+    [[nodiscard]] bool narrow() const { return width_ < width_of_all; }
     [[nodiscard]] std::string take() { return std::move(out_); }
 
   private:
@@ -114,16 +124,63 @@ class Page {
     return right(text.starts_with("under ") ? "<" + text.substr(6) : text, width);
 }
 
-// Names come from clients: printable ASCII, and no wider than its column.
+// Columns that a character takes: most scripts one, those of East Asia and pictures two.
+[[nodiscard]] std::size_t cells_of(std::string_view character) {
+    const auto lead = static_cast<unsigned char>(character[0]);
+    return lead >= 0xE3 && lead != 0xEF ? 2 : 1;
+}
+
+[[nodiscard]] std::string_view first_character(std::string_view text) {
+    return text.substr(0, std::max<std::size_t>(policy::utf8_character(text), 1));
+}
+
+[[nodiscard]] std::size_t cells_in(std::string_view text) {
+    std::size_t cells = 0;
+    while (!text.empty()) {
+        const auto character = first_character(text);
+        cells += cells_of(character);
+        text.remove_prefix(character.size());
+    }
+    return cells;
+}
+
+[[nodiscard]] int hex_digit(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// Patterns have what is not ASCII as \xHH; back to the bytes, which are shown again as they may be.
+[[nodiscard]] std::string unescaped(std::string_view pattern) {
+    std::string bytes;
+    while (!pattern.empty()) {
+        const bool escaped = pattern.size() >= 4 && pattern.starts_with("\\x") &&
+                             hex_digit(pattern[2]) >= 8 && hex_digit(pattern[3]) >= 0;
+        bytes += escaped ? static_cast<char>(hex_digit(pattern[2]) * 16 + hex_digit(pattern[3]))
+                         : pattern[0];
+        pattern.remove_prefix(escaped ? 4 : 1);
+    }
+    return bytes;
+}
+
+// Names come from clients: nothing that a terminal would obey, and no wider than its column.
 [[nodiscard]] std::string name_text(std::string_view name, std::size_t width) {
+    const std::string shown = log::terminal_text(name);
     std::string text;
-    for (const char c : name) {
-        text += c >= ' ' && c < '\x7f' ? c : '?';
+    if (cells_in(shown) <= width) {
+        text = shown;
+    } else {
+        std::size_t cells = 0;
+        for (std::string_view rest = shown; !rest.empty();) {
+            const auto character = first_character(rest);
+            cells += cells_of(character);
+            if (cells + 2 > width) {
+                break;
+            }
+            text += character;
+            rest.remove_prefix(character.size());
+        }
+        text += "..";
     }
-    if (text.size() > width) {
-        text = text.substr(0, width - 2) + "..";
-    }
-    return text;
+    return text + std::string(width - std::min(cells_in(text), width) + 1, ' ');
 }
 
 [[nodiscard]] std::string_view colour_of(policy::Health health) noexcept {
@@ -142,11 +199,12 @@ void write_verdict(const Findings& findings, Page& page) {
     const policy::MemorySample& sample = findings.state.sample;
     const policy::Diagnosis& diagnosis = findings.diagnosis;
     page.line();
+    const std::string between = page.narrow() ? "\n    " : "   ";
     page.line(
-        "  " + page.bold(log::terminal_text(findings.target)) + "   " +
+        "  " + page.bold(log::terminal_text(findings.target)) + between +
         (sample.server.empty() ? std::string("server of unknown kind") : sample.server) +
         (sample.primary ? "   primary" : "   replica") +
-        (sample.policy.empty() ? "" : "   " + sample.policy)
+        (sample.policy.empty() ? "" : between + sample.policy)
     );
     page.line();
     const auto code = colour_of(diagnosis.health);
@@ -155,17 +213,18 @@ void write_verdict(const Findings& findings, Page& page) {
                              findings.state.ceiling > 0 && sample.primary &&
                              static_cast<double>(findings.state.counted) >
                                  .95 * static_cast<double>(findings.state.ceiling);
-        page.line(
-            "  " + page.paint(" HEALTHY ", code) +
-            (brimful ? " Nearly full, but standing still: nothing is refused now"
-                     : " Writes are not in danger of OOM")
+        page.fold(
+            "  " + page.paint(" HEALTHY ", code) + " ",
+            12,
+            brimful ? "Nearly full, but standing still: nothing is refused now"
+                    : "Writes are not in danger of OOM"
         );
         return;
     }
     const bool oom = diagnosis.health == policy::Health::oom;
     page.line(
-        "  " + page.paint(oom ? " OUT OF MEMORY " : " AT RISK ", code) + " " +
-        page.bold(policy::name_of(diagnosis.cause)) +
+        "  " + page.paint(oom ? " OUT OF MEMORY " : " AT RISK ", code) +
+        (page.narrow() ? "\n    " : " ") + page.bold(policy::name_of(diagnosis.cause)) +
         page.dim(", " + percent_text(diagnosis.confidence) + " sure")
     );
     page.item(" ", std::string(policy::meaning_of(diagnosis.cause).plain) + ".");
@@ -175,6 +234,12 @@ void write_bar(
     Page& page, std::string_view name, double bytes, double whole, std::string_view code
 ) {
     const double share = whole > 0 ? bytes / whole : 0;
+    if (page.narrow()) {
+        page.line(
+            "    " + left(std::string(name), 17) + right(size_text(bytes), 9) + share_cell(share, 9)
+        );
+        return;
+    }
     page.line(
         "    " + left(std::string(name), 20) + right(size_text(bytes), 10) +
         right(percent_text(share), 14) + "  " + page.bar(share, code)
@@ -190,14 +255,13 @@ void write_memory(const Findings& findings, Page& page) {
     if (f.limited) {
         const auto code = f.fullness() >= .97 ? "31" : f.fullness() >= .85 ? "33" : "32";
         write_bar(page, "in use", f.counted, f.ceiling, code);
-        page.line(
-            "    " + page.dim("of the limit of " + size_text(f.ceiling) + " (maxmemory); of it:")
-        );
+        page.note("of the limit of " + size_text(f.ceiling) + " (maxmemory); of it:");
     } else {
-        page.line(
-            "    " + size_text(f.counted) +
-            (sample.maxmemory == 0 ? " in use, and no limit is set" : " in use; the limit is hidden"
-            )
+        page.fold(
+            "    ",
+            4,
+            size_text(f.counted) + (sample.maxmemory == 0 ? " in use, and no limit is set"
+                                                          : " in use; the limit is hidden")
         );
     }
     struct Part {
@@ -223,16 +287,12 @@ void write_memory(const Findings& findings, Page& page) {
     }
     if (sample.used_memory_rss > 0 && sample.used_memory > 0) {
         const std::int64_t beyond = sample.used_memory_rss - sample.used_memory;
-        page.line(
-            "    " + page.dim(
-                         "beside the limit: the process holds " +
-                         bytes_text(sample.used_memory_rss) + " of the host"
-                     )
+        page.note(
+            "beside the limit: the process holds " + bytes_text(sample.used_memory_rss) +
+            " of the host"
         );
         if (beyond > sample.used_memory / 10) {
-            page.line(
-                "    " + page.dim(bytes_text(beyond) + " of it fragmentation and freed pages")
-            );
+            page.note(bytes_text(beyond) + " of it fragmentation and freed pages");
         }
     }
 }
@@ -257,42 +317,48 @@ void write_list(
 }
 
 void write_groups(const policy::KeySummary& keys, Page& page) {
-    const std::size_t name = name_cells(page, 4 + 7 + 11 + 11 + 8 + 8);
+    const bool all = !page.narrow();
+    const std::size_t name = name_cells(page, 4 + 11 + 8 + (all ? 7 + 11 + 8 : 0));
+    const auto cell = [all](const std::string& text) { return all ? text : std::string(); };
     page.line(page.dim(
-        "    " + left("keys like", name) + left("type", 7) + right("about", 11) +
-        right("bytes", 11) + right("share", 8) + right("no TTL", 8)
+        "    " + left("keys like", name) + cell(left("type", 7) + right("about", 11)) +
+        right("bytes", 11) + right("share", 8) + cell(right("no TTL", 8))
     ));
     for (std::size_t i = 0; i < std::min(keys.groups.size(), rows_shown); ++i) {
         const policy::KeyGroup& group = keys.groups[i];
         page.line(
-            "    " + left(name_text(group.pattern, name - 1), name) +
-            left(std::string(policy::name_of(group.type)), 7) +
-            right(count_text(std::llround(group.keys)), 11) + right(size_text(group.bytes), 11) +
-            share_cell(group.share.value, 8) + share_cell(group.without_ttl, 8)
+            "    " + name_text(unescaped(group.pattern), name - 1) +
+            cell(
+                left(std::string(policy::name_of(group.type)), 7) +
+                right(count_text(std::llround(group.keys)), 11)
+            ) +
+            right(size_text(group.bytes), 11) + share_cell(group.share.value, 8) +
+            cell(share_cell(group.without_ttl, 8))
         );
     }
 }
 
 void write_biggest(const policy::KeySummary& keys, Page& page) {
-    const std::size_t name = name_cells(page, 4 + 7 + 11 + 14 + 10);
+    const bool all = !page.narrow();
+    const std::size_t name = name_cells(page, 4 + 14 + (all ? 7 + 11 + 10 : 0));
+    const auto cell = [all](const std::string& text) { return all ? text : std::string(); };
     page.line(page.dim(
-        "    " + left("largest keys", name) + left("type", 7) + right("elements", 11) +
-        right("bytes", 14) + right("TTL", 10)
+        "    " + left("largest keys", name) + cell(left("type", 7) + right("elements", 11)) +
+        right("bytes", 14) + cell(right("TTL", 10))
     ));
     for (std::size_t i = 0; i < std::min(keys.biggest.size(), rows_shown); ++i) {
         const policy::SampledKey& key = keys.biggest[i];
         const bool counts = key.length >= 0 && key.type != policy::KeyType::string;
         const bool guessed = policy::error_of(key) > .02 * static_cast<double>(key.bytes);
+        const std::string ttl =
+            key.ttl_ms < 0 ? "none" : policy::duration_text(static_cast<double>(key.ttl_ms) / 1e3);
         page.line(
-            "    " + left(name_text(key.key, name - 1), name) +
-            left(std::string(policy::name_of(key.type)), 7) +
-            right(counts ? count_text(key.length) : "", 11) +
-            right((guessed ? "about " : "") + bytes_text(key.bytes), 14) +
-            right(
-                key.ttl_ms < 0 ? "none"
-                               : policy::duration_text(static_cast<double>(key.ttl_ms) / 1e3),
-                10
-            )
+            "    " + name_text(key.key, name - 1) +
+            cell(
+                left(std::string(policy::name_of(key.type)), 7) +
+                right(counts ? count_text(key.length) : "", 11)
+            ) +
+            right((guessed ? "about " : "") + bytes_text(key.bytes), 14) + cell(right(ttl, 10))
         );
     }
 }

@@ -305,6 +305,22 @@ class Terminal(DoctorTest):
         self.assertTrue(any("█" in line for line in lines))
         self.assertEqual([line for line in lines if len(line) > 80], [])
 
+    def test_it_fits_forty_columns(self):
+        self.server(maxmemory="16mb")
+        self.fill()
+        seen = self.run_on_terminal(self.redis.url, NO_COLOR="1", columns=40)[1]
+        lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line).rsplit("\r", 1)[-1] for line in seen.replace("\r\n", "\n").split("\n")]
+        self.assertTrue(any("largest keys" in line for line in lines))
+        self.assertEqual([line for line in lines if len(line) > 40], [])
+
+    def test_keys_of_other_scripts_are_shown_as_they_are(self):
+        self.server(maxmemory="16mb")
+        for n in range(50):
+            self.redis.command("SET", f"корзина:{n}", "x" * 1000)
+        rows = [line.strip() for line in doctor(self.redis.url)[1].splitlines() if "корзина:" in line]
+        self.assertTrue(any(row.startswith("корзина:* ") for row in rows), rows)
+        self.assertTrue(any(re.match(r"корзина:\d+ ", row) for row in rows), rows)
+
     def test_no_color(self):
         self.server(maxmemory="64mb")
         code, seen = self.run_on_terminal(self.redis.url, NO_COLOR="1", LANG="C")
