@@ -38,7 +38,10 @@ constexpr std::array number_fields = {
     NumberField{"number_of_libraries", &MemorySample::libraries},
     NumberField{"pubsub_channels", &MemorySample::pubsub_channels},
     NumberField{"total_system_memory", &MemorySample::total_system_memory},
+    NumberField{"tracking_total_items", &MemorySample::tracked_items},
     NumberField{"tracking_total_keys", &MemorySample::tracked_keys},
+    NumberField{"tracking_total_prefixes", &MemorySample::tracked_prefixes},
+    NumberField{"uptime_in_seconds", &MemorySample::uptime_s},
     NumberField{"used_memory", &MemorySample::used_memory},
     NumberField{"used_memory_dataset", &MemorySample::used_memory_dataset},
     NumberField{"used_memory_functions", &MemorySample::functions_bytes},
@@ -126,6 +129,52 @@ struct Identity {
     }
 };
 
+constexpr std::array<std::string_view, 6> script_commands = {
+    "eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"};
+
+// Redis looks at memory before a command alone: these may take any amount by a few bytes of
+// arguments. Commands of modules, which have a dot, may do so, too.
+constexpr std::array<std::string_view, 23> bulk_commands = {
+    "setrange",    "setbit",     "bitfield",         "bitop",       "copy",
+    "restore",     "sort",       "sinterstore",      "sunionstore", "sdiffstore",
+    "zunionstore", "zdiffstore", "zinterstore",      "zrangestore", "geosearchstore",
+    "georadius",   "xreadgroup", "xclaim",           "xautoclaim",  "restore-asking",
+    "debug",       "pfmerge",    "georadiusbymember"};
+
+// One row of commandstats: "calls=5,usec=81,usec_per_call=16.20,rejected_calls=0,failed_calls=0".
+void take_command(std::string_view name, std::string_view value, MemorySample& into) {
+    const auto is_in = [name](const auto& names) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const std::int64_t calls = member(value, "calls").value_or(0);
+    if (name == "config|set" || name == "config") {  // 6.2 has only the latter
+        into.config_sets = calls;
+    } else if (is_in(script_commands)) {
+        add_capped(into.script_calls, calls);
+        add_capped(into.script_us, member(value, "usec").value_or(0));
+    } else if (is_in(bulk_commands) || name.find('.') != std::string_view::npos) {
+        add_capped(into.bulk_calls, calls);
+        if (calls > into.bulk_most) {
+            into.bulk_most = calls;
+            into.bulk_command = word(name);
+        }
+    }
+    const std::int64_t refused = member(value, "rejected_calls").value_or(0);
+    if (refused > into.refused_calls) {
+        into.refused_calls = refused;
+        into.refused_command = word(name);
+    }
+}
+
+// The counters once more, or for the first time: it names only commands that were called.
+void forget_commands(MemorySample& into) {
+    into.config_sets = 0;
+    into.script_calls = into.script_us = 0;
+    into.bulk_calls = into.bulk_most = into.refused_calls = 0;
+    into.bulk_command.clear();
+    into.refused_command.clear();
+}
+
 void take_word(
     std::string_view name, std::string_view value, MemorySample& into, Identity& identity
 ) {
@@ -142,9 +191,8 @@ void take_word(
         into.was_replica = value.find_first_not_of('0') != std::string_view::npos;
     } else if (name == "cluster_enabled") {
         into.clustered = value == "1";
-    } else if (name == "cmdstat_config|set" || name == "cmdstat_config") {  // 6.2 has only the
-                                                                            // latter
-        into.config_sets = member(value, "calls").value_or(-1);
+    } else if (name.starts_with("cmdstat_")) {
+        take_command(name.substr(8), value, into);
     } else if (name == "errorstat_OOM") {
         into.oom_errors = member(value, "count").value_or(0);
     } else if (name == "server_name") {
@@ -163,6 +211,12 @@ void take_word(
             .expires = member(value, "expires").value_or(0)};
         add_capped(into.keys, found.keys);
         add_capped(into.expires, found.expires);
+        const auto left = member(value, "avg_ttl");
+        if (left.value_or(0) > 0 && found.expires > 0) {
+            const double share =
+                static_cast<double>(found.expires) / static_cast<double>(into.expires);
+            into.ttl_ms += (static_cast<double>(*left) - into.ttl_ms) * share;
+        }
         const std::optional<std::int64_t> index = number(name.substr(2));
         if (index && *index < static_cast<std::int64_t>(into.databases.size())) {
             into.databases[static_cast<std::size_t>(*index)] = found;
@@ -175,10 +229,11 @@ void take_line(std::string_view line, MemorySample& into, Identity& identity) {
         into.keys = 0;
         into.expires = 0;
         into.databases = {};
+        into.ttl_ms = 0;
         return;
     }
-    if (line == "# Commandstats") {  // which names only commands that were called
-        into.config_sets = std::max<std::int64_t>(into.config_sets, 0);
+    if (line == "# Commandstats") {
+        forget_commands(into);
     }
     const auto colon = line.find(':');
     if (line.empty() || line[0] == '#' || colon == std::string_view::npos) {

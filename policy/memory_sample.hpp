@@ -77,8 +77,21 @@ struct MemorySample {
     bool was_replica = false;  // a second replication id: promoted, not long ago
     bool clustered = false;    // cluster_enabled
     std::int64_t pubsub_channels = -1;
-    std::int64_t tracked_keys = -1;  // tracking_total_keys: what client-side caches asked about
-    std::int64_t config_sets = -1;   // CONFIG SET commands since the counters began
+    std::int64_t tracked_keys = -1;      // tracking_total_keys: what client-side caches asked about
+    std::int64_t tracked_items = -1;     // tracking_total_items: keys times who asked about them
+    std::int64_t tracked_prefixes = -1;  // tracking_total_prefixes
+    std::int64_t uptime_s = -1;
+    double ttl_ms = 0;  // what keys with a TTL have left, on average; 0 = not known
+
+    // By the counters of commands, where INFO was asked for them; since they began.
+    std::int64_t config_sets = -1;   // CONFIG SET, of whatever
+    std::int64_t script_calls = 0;   // scripts and functions
+    std::int64_t script_us = 0;      // and the time they took
+    std::int64_t bulk_calls = 0;     // commands that may take far more memory than they send
+    std::string bulk_command;        // the one of these that was called most
+    std::int64_t bulk_most = 0;      // how often
+    std::string refused_command;     // the one that was turned down most, for whatever reason
+    std::int64_t refused_calls = 0;  // how often
 
     // What Redis compares with maxmemory (evict.c): buffers of replicas and AOF are left out.
     [[nodiscard]] std::int64_t counted() const noexcept {

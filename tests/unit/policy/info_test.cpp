@@ -142,6 +142,32 @@ TEST(Info, KeyCountsDoNotOverflow) {
     EXPECT_EQ(s.expires, 1);
 }
 
+TEST(Info, CountsCommandsThatMayPassTheLimitAtOnce) {
+    MemorySample s;
+    const std::string text =
+        "used_memory:1\r\nuptime_in_seconds:77\r\n# Commandstats\r\n"
+        "cmdstat_eval:calls=2,usec=500,usec_per_call=250.00,rejected_calls=0,failed_calls=0\r\n"
+        "cmdstat_evalsha:calls=3,usec=100,usec_per_call=33.33,rejected_calls=1,failed_calls=0\r\n"
+        "cmdstat_setrange:calls=6,usec=9,usec_per_call=1.50,rejected_calls=0,failed_calls=0\r\n"
+        "cmdstat_json.set:calls=1,usec=9,usec_per_call=9.00,rejected_calls=0,failed_calls=0\r\n"
+        "cmdstat_set:calls=9,usec=9,usec_per_call=1.00,rejected_calls=34,failed_calls=0\r\n"
+        "# Keyspace\r\ndb0:keys=10,expires=6,avg_ttl=3000\r\n"
+        "db1:keys=10,expires=2,avg_ttl=7000\r\n";
+    ASSERT_EQ(parse_info(text, s), InfoProblem::none);
+    EXPECT_EQ(s.uptime_s, 77);
+    EXPECT_EQ(s.config_sets, 0) << "it is not among them";
+    EXPECT_EQ(s.script_calls, 5);
+    EXPECT_EQ(s.script_us, 600);
+    EXPECT_EQ(s.bulk_calls, 7);
+    EXPECT_EQ(s.bulk_command, "setrange");
+    EXPECT_EQ(s.refused_command, "set");
+    EXPECT_EQ(s.refused_calls, 34);
+    EXPECT_DOUBLE_EQ(s.ttl_ms, 4000);
+    ASSERT_EQ(refresh_from_info(text, s), InfoProblem::none);
+    EXPECT_EQ(s.script_calls, 5) << "not twice";
+    EXPECT_DOUBLE_EQ(s.ttl_ms, 4000);
+}
+
 TEST(Info, OnlyDatabasesCountAsDatabases) {
     MemorySample s;
     EXPECT_EQ(
