@@ -312,6 +312,15 @@ const OomEvent* IncidentDesk::recent_event(Nanos now) const noexcept {
     return lately ? &*open_->explained : nullptr;
 }
 
+Diagnosis IncidentDesk::agreed(Diagnosis diagnosis, Nanos now) const {
+    if (recent_event(now) == nullptr || !open_->announced) {
+        return diagnosis;
+    }
+    const Diagnosis& told = open_->incident.report.diagnosis;
+    const bool better = told.cause != diagnosis.cause && told.confidence >= diagnosis.confidence;
+    return better ? told : diagnosis;
+}
+
 bool IncidentDesk::guard_refuses() const noexcept {
     return open_ && open_->incident.refusals > 0;
 }

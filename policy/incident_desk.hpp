@@ -71,6 +71,10 @@ class IncidentDesk {
     // The backend's reply that an open incident rests on, while such replies come; else null.
     [[nodiscard]] const OomEvent* recent_event(Nanos now) const noexcept;
 
+    // What `now` says of the server, unless the incident that recent_event() belongs to knows
+    // better what refuses its writes: both are shown beside each other.
+    [[nodiscard]] Diagnosis agreed(Diagnosis diagnosis, Nanos now) const;
+
     // An incident is open in which the guard refused something.
     [[nodiscard]] bool guard_refuses() const noexcept;
 

@@ -256,7 +256,7 @@ boost::json::value ControlPlane::diagnosis_json() const {
     report.target = backend_name_;
     report.state = state_;
     report.sample_age_ms = sample_age_ms();
-    report.diagnosis = policy::diagnose(evidence);
+    report.diagnosis = desk_.agreed(policy::diagnose(evidence), now);
     if (evidence.sample != nullptr) {
         report.sampled = log::sample_json(*evidence.sample, key_display_);
     }

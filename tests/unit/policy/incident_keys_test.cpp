@@ -77,6 +77,21 @@ TEST_F(IncidentKeys, ALaterLookRevisesTheCause) {
     EXPECT_EQ(desk.incidents().front()->report.diagnosis.cause, Cause::big_key);
 }
 
+TEST_F(IncidentKeys, WhatIsShownBesideItAgrees) {
+    Diagnosis other;
+    other.cause = Cause::write_burst;
+    other.confidence = .55;
+    EXPECT_EQ(desk.agreed(other, now).cause, Cause::write_burst) << "nothing is open";
+    refuse();
+    (void)desk.tick(moment());
+    EXPECT_EQ(desk.agreed(other, now).cause, Cause::noeviction_at_ceiling);
+    other.confidence = .99;
+    EXPECT_EQ(desk.agreed(other, now).cause, Cause::write_burst) << "it is surer";
+    other.confidence = .55;
+    now += 60 * second;
+    EXPECT_EQ(desk.agreed(other, now).cause, Cause::write_burst) << "long ago";
+}
+
 TEST_F(IncidentKeys, WhereTheCauseStaysItGainsItsNames) {
     refuse();
     (void)desk.tick(moment());
