@@ -87,10 +87,6 @@ constexpr auto sibling_timeout = 1000ms;
     return question;
 }
 
-[[nodiscard]] std::string_view word(std::string_view text) noexcept {
-    return text.substr(0, std::min(text.find(' '), std::min<std::size_t>(text.size(), 200)));
-}
-
 [[nodiscard]] std::int64_t number(std::string_view text) noexcept {
     std::int64_t value = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -190,6 +186,7 @@ asio::awaitable<std::string> Examination::run(Findings& findings) {
         problem = co_await give_name();
     }
     if (problem.empty()) {
+        co_await read_siblings();  // before the keys, which may take the last room for questions
         problem = co_await sample_keys(findings);
     }
     if (problem.empty()) {
@@ -197,7 +194,6 @@ asio::awaitable<std::string> Examination::run(Findings& findings) {
     }
     if (problem.empty()) {
         co_await read_clients(findings);
-        co_await read_siblings();
         conclude(findings);
     }
     connection_.close();
@@ -397,7 +393,7 @@ asio::awaitable<std::string> Examination::sample_keys(Findings& findings) {
     findings.keys = walk.summary();
     findings.sampling_cost = end.server_time;
     for (const std::string& refusal : walk.refused()) {
-        lack("keys, by " + std::string(word(refusal)), refusal);
+        lack("keys", refusal);
     }
     if (end.slow) {
         lack("more keys", "the server answered slowly, so sampling stopped");
@@ -523,11 +519,10 @@ policy::MemoryState Examination::judged_state() const {
     return state;
 }
 
-void Examination::conclude(Findings& findings) {
-    findings.state = judged_state();
-    findings.looked_at = net::monotonic_now();
-    const policy::Evidence evidence{
-        .state = findings.state,
+policy::Diagnosis Examination::judge(const policy::MemoryState& state, const Findings& findings)
+    const {
+    return policy::diagnose({
+        .state = state,
         .history = history_.points(),
         .facts = history_.facts(),
         .growth = {},
@@ -538,8 +533,32 @@ void Examination::conclude(Findings& findings) {
         .siblings = siblings_,
         .own_slots = own_slots_,
         .ooms_before = ooms_before_,
-    };
-    findings.diagnosis = policy::diagnose(evidence);
+    });
+}
+
+// What refused writes may be over at the last look: then the fullest moment says more.
+void Examination::conclude(Findings& findings) {
+    findings.state = judged_state();
+    findings.looked_at = net::monotonic_now();
+    findings.diagnosis = judge(findings.state, findings);
+    constexpr double sure = .5;
+    const bool refused = findings.diagnosis.health == policy::Health::oom;
+    if (refused && findings.diagnosis.confidence < sure) {
+        const auto fullest =
+            std::max_element(samples_.begin(), samples_.end(), [](const auto& a, const auto& b) {
+                return a.counted() < b.counted();
+            });
+        policy::MemoryState then = findings.state;
+        then.sample = *fullest;
+        then.sample.oom_errors = samples_.back().oom_errors;
+        then.counted = std::max<std::int64_t>(fullest->counted(), 0);
+        then.headroom = then.ceiling - then.counted + then.evictable;
+        policy::Diagnosis diagnosis = judge(then, findings);
+        if (diagnosis.confidence > findings.diagnosis.confidence) {
+            findings.state = std::move(then);
+            findings.diagnosis = std::move(diagnosis);
+        }
+    }
     findings.unavailable = unavailable_;
 }
 

@@ -70,6 +70,9 @@ class Examination {
     [[nodiscard]] bool may_ask(std::string_view command, const std::string& what);
     [[nodiscard]] bool is_full_anyway() const;
     [[nodiscard]] policy::MemoryState judged_state() const;
+    [[nodiscard]] policy::Diagnosis judge(
+        const policy::MemoryState& state, const Findings& findings
+    ) const;
     void lack(std::string what, std::string_view reason);
     void lack_room(const std::string& what);
     [[nodiscard]] boost::asio::awaitable<std::string> give_name();
