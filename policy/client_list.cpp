@@ -44,6 +44,8 @@ constexpr std::size_t groups_max = 1024;  // a program that names each connectio
             number(field(line, "multi-mem"))
     );
     client.bytes_of_largest = client.output_bytes + client.query_bytes;
+    client.spare_bytes = number(field(line, "qbuf-free"));
+    client.multi_bytes = number(field(line, "multi-mem"));
     client.address = field(line, "addr");
     client.name = field(line, "name");
     client.command = field(line, "cmd");

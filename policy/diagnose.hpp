@@ -30,6 +30,10 @@ struct HeavyClient {
     std::int64_t query_bytes = 0;   // queries that it has not finished, and queued ones
     std::int64_t count = 1;         // connections
     std::int64_t bytes_of_largest = 0;
+    // Of the largest: room in its query buffer that nothing fills, as a large command leaves it for
+    // a while; and what it has queued in MULTI.
+    std::int64_t spare_bytes = 0;
+    std::int64_t multi_bytes = 0;
 
     // One connection holds most of it.
     [[nodiscard]] bool alone() const noexcept {

@@ -1,5 +1,6 @@
 // The sentences of the diagnosis about clients' buffers: how much they hold, whose they are, and
 // what bounds them.
+#include "policy/client_list.hpp"
 #include "policy/diagnose_phrases.hpp"
 #include "policy/diagnose_words.hpp"
 #include "policy/wording.hpp"
@@ -46,6 +47,47 @@ void advise_readers(const Figures& f, Story& story) {
     );
 }
 
+// Many connections with little each, as a program leaves behind that opens one for each request.
+constexpr std::int64_t crowd_min = 100;
+constexpr double crowd_bytes_max = 1 << 20;  // of the largest
+
+[[nodiscard]] bool is_crowd(const Figures& f) noexcept {
+    if (!f.in.clients.empty()) {
+        const HeavyClient& client = f.in.clients.front();
+        return client.count >= crowd_min && !client.alone() &&
+               static_cast<double>(client.bytes_of_largest) < crowd_bytes_max;
+    }
+    const MemorySample& s = f.sample();  // too many to be listed
+    return s.connected_clients > client_list_max &&
+           static_cast<double>(std::max(s.max_input_buffer_bytes, s.max_output_buffer_bytes)) <
+               crowd_bytes_max;
+}
+
+void advise_crowd(const Figures& f, Story& story) {
+    story.advice.emplace_back(
+        "keep fewer connections: a pool of some in each program, none opened for each request"
+    );
+    story.advice.emplace_back(
+        "let Redis close those that nobody uses: CONFIG SET timeout 300; bound their number with "
+        "maxclients"
+    );
+    advise_raise(f, story);
+}
+
+[[nodiscard]] bool queues_in_multi(const HeavyClient& client) noexcept {
+    return client.multi_bytes > client.bytes_of_largest / 2;
+}
+
+// "of queries (last command set)"
+[[nodiscard]] std::string held_as(const HeavyClient& client, bool output) {
+    const std::string last = " (last command " + plain(client.command, 32) + ")";
+    if (!output && queues_in_multi(client)) {
+        return " of commands that it has queued in MULTI" + last;
+    }
+    const char* const have = client.alone() ? "it has" : "they have";
+    return (output ? std::string(" of replies that ") + have + " not read" : " of queries") + last;
+}
+
 }  // namespace
 
 void client_buffers(const Figures& f, Story& story) {
@@ -76,7 +118,14 @@ void client_buffers(const Figures& f, Story& story) {
         );
     }
     story.evidence.push_back("data takes only " + size(f.data) + ", " + of_ceiling(f, f.data));
-    if (input) {
+    if (is_crowd(f)) {
+        return advise_crowd(f, story);
+    }
+    if (!f.in.clients.empty() && queues_in_multi(f.in.clients.front())) {
+        story.advice.emplace_back(
+            "make transactions smaller: Redis keeps every command after MULTI until EXEC or DISCARD"
+        );
+    } else if (input) {
         story.advice.emplace_back(
             "send fewer large values at once: Redis takes the announced size when it sees the "
             "header"
@@ -131,15 +180,16 @@ void tell_clients(const Figures& f, Story& story) {
     }
     const std::string name = plain(client.name, 32);
     const std::string address = plain(client.address, 48);
-    const std::string last = " (last command " + plain(client.command, 32) + ")";
     if (client.alone()) {
         story.evidence.push_back(
             "client " + (name.empty() ? name : name + " ") + "at " + address + " holds " +
-            size(held) + (output ? " of replies that it has not read" : " of queries") + last
+            size(held) + held_as(client, output)
         );
         story.advice.push_back(
             "free it now: CLIENT KILL ID " + std::to_string(client.id) + "; then see why " +
-            (output ? "it asks for more than it reads" : "it sends so much at once")
+            (output                    ? "it asks for more than it reads"
+             : queues_in_multi(client) ? "it queues so much before EXEC"
+                                       : "it sends so much at once")
         );
         return;
     }
@@ -147,8 +197,12 @@ void tell_clients(const Figures& f, Story& story) {
     story.evidence.push_back(
         count_text(client.count) + " clients " + (name.empty() ? "at " + host : "named " + name) +
         " together hold " + size(held) +
-        (output ? " of replies that they have not read" : " of queries") + last
+        (is_crowd(f) ? ", at most " + size(static_cast<double>(client.bytes_of_largest)) + " each"
+                     : held_as(client, output))
     );
+    if (is_crowd(f)) {
+        return;
+    }
     story.advice.push_back(
         "see why these " + count_text(client.count) + " clients " +
         (output ? "ask for more than they read" : "send so much at once") +

@@ -16,6 +16,7 @@ constexpr double large_argument_need = 2.5;
 constexpr double large_argument_kept =
     1.2;  // for up to a second after a refusal, in an empty query buffer
 constexpr double small_need = 1.25;
+constexpr double unseen_need = 2;  // of the buffer, which is larger than the value
 
 // Entry, key object and table slots, before and during a doubling, as measured on 6.2 to 9.1; the
 // rest of the overhead is not explained by the number of keys.
@@ -72,18 +73,34 @@ void split_memory(Figures& f) noexcept {
 }
 
 // INFO counts subscriptions and client tracking as dataset. At least this much each, as measured on
-// 7.0: their names, and the entries of the server's and the clients' tables.
+// 7.0 and 9.1: their names, and the entries of the server's and the clients' tables.
 constexpr double bytes_per_channel = 150;
-constexpr double bytes_per_tracked_key = 80;
+constexpr double bytes_per_tracked_key = 90;
+constexpr double bytes_per_more_item = 50;  // of keys that more than one client has asked about
+constexpr double bytes_per_prefix = 150;
 
 void take_subscriptions_from_data(Figures& f) noexcept {
-    const double held = bytes_per_channel * bytes(f.sample().pubsub_channels) +
-                        bytes_per_tracked_key * bytes(f.sample().tracked_keys);
+    const MemorySample& s = f.sample();
+    const double more_items = std::max(0., bytes(s.tracked_items) - bytes(s.tracked_keys));
+    const double held = bytes_per_channel * bytes(s.pubsub_channels) +
+                        bytes_per_tracked_key * bytes(s.tracked_keys) +
+                        bytes_per_more_item * more_items +
+                        bytes_per_prefix * bytes(s.tracked_prefixes);
     const double taken = std::min(held, f.data);
     if (taken > .02 * std::max(f.ceiling, f.counted)) {
         f.data -= taken;
         f.non_data += taken;
         f.keyless = true;
+        f.subscribed = taken;
+    }
+}
+
+// And what the sample finds in no key, as far as that may be theirs, too.
+void take_unexplained_from_data(Figures& f, const KeySummary& keys) noexcept {
+    const double more = std::min({keys.unexplained, f.subscribed, f.data});
+    if (more > 0) {
+        f.data -= more;
+        f.non_data += more;
     }
 }
 
@@ -129,10 +146,76 @@ void weigh_write(Figures& f) noexcept {
     f.data = std::max(0.0, f.data - f.write_held);
 }
 
+// Seen from outside, while commands are refused: one client's query buffer that comes and goes, or
+// stands there empty, is what a refused write needed. A buffer that fills for long is no write that
+// was refused, nor are many of them.
+void weigh_unseen_write(Figures& f) noexcept {
+    if (f.event() != nullptr || !f.limited || !ooms_rise(f) || f.clients_shared) {
+        return;
+    }
+    const MemorySample& sample = f.sample();
+    const bool replies = sample.max_output_buffer_bytes > sample.max_input_buffer_bytes;
+    const bool had_room = f.room_seen > .04 * f.ceiling;
+    double size = had_room && !replies ? bytes(sample.max_input_buffer_bytes) : 0;
+    if (!f.in.clients.empty() && bytes(f.in.clients[0].query_bytes) > .02 * f.ceiling) {
+        const HeavyClient& client = f.in.clients[0];
+        const double query = bytes(client.query_bytes);
+        const bool one = client.alone() && client.multi_bytes < client.bytes_of_largest / 2;
+        const bool left = bytes(client.spare_bytes) > .8 * query;
+        const bool again = client.command == sample.refused_command;  // what was refused
+        size = one && (left || again || had_room) ? std::max(size, query) : 0;
+    }
+    if (size <= .02 * f.ceiling) {
+        return;
+    }
+    const double room = std::max(f.room_seen, f.room + std::min(size, f.clients));
+    if (unseen_need * size > room && room > .02 * f.ceiling) {
+        f.unseen_write = size;
+        f.write_bytes = size;
+        f.write_need = unseen_need * size;
+        f.room_before = room;
+    }
+}
+
+// INFO's client figures lag by up to a second: what rose within it without keys to hold it is
+// somebody's buffer. And growth that is over by now is no burst.
+void settle_rise(Figures& f) noexcept {
+    const MemorySample& sample = f.sample();
+    const double lasting = f.counted - f.clients;
+    const auto lasting_at = [&f](const HistoryPoint& point) {
+        return static_cast<double>(point.counted) - (f.clients_shared ? 0 : bytes(point.clients));
+    };
+    const HistoryPoint* settled = nullptr;  // the newest whose clients are known
+    const HistoryPoint* earlier = nullptr;  // the oldest of three seconds
+    for (const HistoryPoint& point : f.in.history) {
+        const Nanos age = sample.answered_at - point.at;
+        settled = age >= second || settled == nullptr ? &point : settled;
+        earlier = earlier == nullptr && age >= 0 && age <= 3 * second ? &point : earlier;
+    }
+    if (settled != nullptr) {
+        const auto number = [](std::int64_t count) { return static_cast<double>(count); };
+        const double evicted = settled->evicted_keys >= 0
+                                   ? number(sample.evicted_keys) - number(settled->evicted_keys)
+                                   : 0;
+        const double added = std::max(0., number(sample.keys) - number(settled->keys) + evicted);
+        const double per_key = sample.keys > 0 ? f.data / number(sample.keys) : 0;
+        const double by_keys = 65'536 + 4 * per_key * added;
+        f.risen -= std::max(0., lasting - lasting_at(*settled) - by_keys);
+    }
+    if (earlier != nullptr && lasting - lasting_at(*earlier) < .005 * f.ceiling) {
+        f.risen = 0;
+    }
+    if (f.in.state.growth_bytes_per_s < 0) {
+        f.risen = 0;
+    }
+    f.risen = std::max(f.risen, 0.);
+}
+
 void look_back(Figures& f) noexcept {
     const MemorySample& sample = f.sample();
     const Nanos now = sample.answered_at;
     double height = f.counted;
+    double lowest = f.counted;
     double low = f.counted - f.clients;
     Nanos low_at = now;
     const HistoryPoint* before = nullptr;  // the event
@@ -147,6 +230,10 @@ void look_back(Figures& f) noexcept {
         if (age <= second) {
             f.lazyfree_pending = std::max(f.lazyfree_pending, point.lazyfree_pending);
         }
+        // Since it refused: before, a load may have been on its way to the limit.
+        if (age <= 3 * second && f.in.ooms_before && point.oom_errors > *f.in.ooms_before) {
+            lowest = std::min(lowest, counted);
+        }
         if (age <= 2 * second) {
             height = std::max(height, counted);
             two_seconds_ago = two_seconds_ago == nullptr ? &point : two_seconds_ago;
@@ -160,10 +247,12 @@ void look_back(Figures& f) noexcept {
             before = &point;
         }
     }
+    f.room_seen = f.ceiling - lowest;
     f.fallen = height - f.counted;
     f.always_over = low - f.ceiling;
     f.risen = f.counted - f.clients - low;
     f.rise_seconds = std::max(1., static_cast<double>(now - low_at) / static_cast<double>(second));
+    settle_rise(f);
     if (two_seconds_ago != nullptr && two_seconds_ago->dataset >= 0 &&
         sample.used_memory_dataset >= 0 && sample.keys <= two_seconds_ago->keys) {
         f.jumped =
@@ -254,7 +343,34 @@ void take_from_data(Figures& f, const KeySummary& keys) noexcept {
     }
 }
 
+// At most so much memory is written in a microsecond by a script, which copies what it was given.
+constexpr double script_bytes_per_us = 16 << 10;
+constexpr double rehash_bytes_per_element = 16;  // a table that doubles when an element is added
+
+void look_for_overshoot(Figures& f) noexcept {
+    const MemorySample& s = f.sample();
+    const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over);
+    double possible = script_bytes_per_us * static_cast<double>(s.script_us);
+    if (f.biggest != nullptr && f.biggest->type != KeyType::string) {
+        possible += rehash_bytes_per_element * bytes(f.biggest->length);
+    }
+    f.overshot = f.limited && over > 0 && (s.bulk_calls > 0 || possible > over);
+}
+
 }  // namespace
+
+std::string overshooter(const Figures& f) {
+    const MemorySample& s = f.sample();
+    std::string text = s.script_calls > 0 ? "scripts" : "";
+    if (!s.bulk_command.empty()) {
+        std::string command = s.bulk_command;
+        std::transform(command.begin(), command.end(), command.begin(), [](char c) {
+            return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        });
+        text += (text.empty() ? "" : " and ") + command;
+    }
+    return text;
+}
 
 bool ooms_rise(const Figures& f) noexcept {
     return f.in.ooms_before && f.sample().oom_errors > *f.in.ooms_before;
@@ -282,6 +398,7 @@ Figures figures_of(const Evidence& evidence) noexcept {
     }
     weigh_write(f);
     look_back(f);
+    weigh_unseen_write(f);
     tell_pace(f);
     look_at_draining(f);
     compare_siblings(f);
@@ -293,6 +410,10 @@ Figures figures_of(const Evidence& evidence) noexcept {
         f.biggest_share = held / std::max({dataset > 0 ? dataset : f.data, held, 1.});
         take_from_data(f, *evidence.sample);
     }
+    if (evidence.sample != nullptr && still_holds(*evidence.sample, state.sample)) {
+        take_unexplained_from_data(f, *evidence.sample);
+    }
+    look_for_overshoot(f);
     return f;
 }
 

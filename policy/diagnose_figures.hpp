@@ -27,18 +27,20 @@ struct Figures {
     double startup = 0;  // an empty server
     double non_data =
         0;  // none of these: what stands without keys, and overhead that nothing explains
-    bool keyless = false;  // a look at every key showed that much of INFO's dataset is in none
+    bool keyless = false;   // a look at every key showed that much of INFO's dataset is in none
+    double subscribed = 0;  // what subscriptions and client tracking take, at least
     bool clients_known = false;
     bool clients_shared =
         false;  // the figure exceeds used memory: it counts values that replies only refer to
 
     // The write at hand.
-    bool reply = false;      // an OOM reply of the backend
-    bool fresh = false;      // the sample was asked for after the event
-    double write_bytes = 0;  // on the wire
-    double write_need = 0;   // what it takes at the moment of Redis' check
-    double room_before = 0;  // before its own bytes arrived
-    double write_held = 0;   // its bytes that INFO still shows as data, as client figures lag
+    bool reply = false;       // an OOM reply of the backend
+    bool fresh = false;       // the sample was asked for after the event
+    double write_bytes = 0;   // on the wire
+    double write_need = 0;    // what it takes at the moment of Redis' check
+    double room_before = 0;   // before its own bytes arrived
+    double write_held = 0;    // its bytes that INFO still shows as data, as client figures lag
+    double unseen_write = 0;  // without an event: the query buffer that a refused write had or left
 
     // What the last seconds show.
     std::int64_t lazyfree_pending = 0;  // most within the last second
@@ -53,7 +55,12 @@ struct Figures {
         0;              // the peak passed the ceiling by this between two samples around the event
     double jumped = 0;  // dataset grew by this in two seconds though no key was added
     double always_over =
-        0;  // lasting memory was above the ceiling by this all the time; or negative
+        0;                 // lasting memory was above the ceiling by this all the time; or negative
+    double room_seen = 0;  // at the best moment of the last seconds
+
+    // What data above the ceiling is, if nobody lowered that: a script or a command that takes more
+    // than it sends, since Redis looks at memory before it alone.
+    bool overshot = false;
 
     std::optional<double> siblings_fullness{};  // of the other primaries of a cluster, on average
 
@@ -75,6 +82,9 @@ struct Figures {
 // Memory has been near the limit at some time since the server began, be it for a moment. The peak
 // is not read when a command is refused: of a large write it shows only a part.
 [[nodiscard]] bool peaked_at_limit(const Figures& f) noexcept;
+
+// Names what may have passed the ceiling at once: "scripts", "SETRANGE".
+[[nodiscard]] std::string overshooter(const Figures& f);
 
 [[nodiscard]] Figures figures_of(const Evidence& evidence) noexcept;
 

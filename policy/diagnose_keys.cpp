@@ -94,8 +94,8 @@ void advise_list(const Figures& f, const SampledKey& key, const std::string& nam
 void advise_stream(const SampledKey& key, const std::string& name, Story& story) {
     if (key.length > 1) {
         story.advice.push_back(
-            "bound the stream: XTRIM " + name + " MAXLEN ~ " + half(key.length) +
-            " frees about half; add with XADD ... MAXLEN ~ from then on"
+            "bound the stream: XTRIM " + name + " MAXLEN " + half(key.length) +
+            " frees about half (~ would stop after 100 nodes); from then on XADD ... MAXLEN ~"
         );
     } else {
         story.advice.push_back(
@@ -191,6 +191,44 @@ void big_key(const Figures& f, Story& story) {
     );
     advise_growth(f, story);
     advise_raise(f, story);
+}
+
+void tell_one_eviction(const Figures& f, Story& story) {
+    const bool worth = f.biggest != nullptr && f.biggest_share > .5 &&
+                       static_cast<double>(f.biggest->bytes) > .25 * f.ceiling;
+    if (!worth) {
+        return;
+    }
+    story.evidence.push_back(
+        "the " + described(f, *f.biggest) + " holds " + held_by(f, *f.biggest) + ", " +
+        percent_text(f.biggest_share) + " of the dataset: one eviction would lose all of it"
+    );
+    story.advice.push_back(
+        "split " + key_name(f, *f.biggest) +
+        " into smaller keys, so that an eviction takes a part and not most of the cache"
+    );
+}
+
+// Keys that outlive the time in which memory fills are as good as without a TTL.
+void tell_long_ttl(const Figures& f, Story& story) {
+    const MemorySample& s = f.sample();
+    const double left = s.ttl_ms / 1000;
+    const bool many = s.expires > s.keys / 5;
+    const bool filled_sooner = s.uptime_s >= 0 && left > static_cast<double>(s.uptime_s);
+    const bool hardly_any_expired = s.expired_keys >= 0 && s.expired_keys < s.expires / 10;
+    if (!many || left < 600 || !(filled_sooner || hardly_any_expired)) {
+        return;
+    }
+    story.evidence.push_back(
+        "keys with a TTL have " + duration_text(left) + " left on average, " +
+        (filled_sooner ? "and memory is full " + duration_text(static_cast<double>(s.uptime_s)) +
+                             " after the start"
+                       : "and hardly any has expired so far") +
+        ": they outlive the room"
+    );
+    story.advice.push_back(
+        "shorten the TTL of these keys: of what lives half as long, half is there at a time"
+    );
 }
 
 std::string against_big_key(const Figures& f) {

@@ -94,6 +94,28 @@ void advise_raise(const Figures& f, Story& story) {
     }
 }
 
+namespace {
+
+// By the sample, or by the commands that write.
+[[nodiscard]] bool has_type(const Figures& f, KeyType type) {
+    const std::string_view sign = type == KeyType::stream ? "XADD" : "PUSH";
+    const auto writes = [sign](std::string_view command) {
+        return command.find(sign) != std::string_view::npos;
+    };
+    const KeySummary* keys = f.in.sample;
+    return (keys != nullptr && std::any_of(
+                                   keys->groups.begin(),
+                                   keys->groups.end(),
+                                   [type](const KeyGroup& group) { return group.type == type; }
+                               )) ||
+           (f.event() != nullptr && writes(f.event()->command)) ||
+           std::any_of(f.in.growth.begin(), f.in.growth.end(), [&](const GrowthRow& row) {
+               return writes(row.command);
+           });
+}
+
+}  // namespace
+
 void advise_eviction(const Figures& f, Story& story) {
     if (holds_queues(f.in)) {
         story.advice.emplace_back(
@@ -101,8 +123,11 @@ void advise_eviction(const Figures& f, Story& story) {
             "lose their entries"
         );
         story.advice.emplace_back(
-            "let consumers catch up first: give their commands priority critical in a guard rule, "
-            "bound streams with XADD MAXLEN"
+            std::string("let consumers catch up first: give their commands priority critical in a "
+                        "guard rule") +
+            (has_type(f, KeyType::stream) ? ", bound streams with XADD MAXLEN"
+             : has_type(f, KeyType::list) ? ", bound lists with LTRIM"
+                                          : "")
         );
         return;
     }

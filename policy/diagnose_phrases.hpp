@@ -35,9 +35,12 @@ namespace spillway::policy::words {
 
 void tell_data(const Figures& f, Story& story);
 void tell_exceeded(const Figures& f, Story& story);
+void tell_overshoot(const Figures& f, Story& story);  // in diagnose_writes.cpp
 
 // What a sample of the keys adds; nothing where there is none. In diagnose_keys.cpp.
 void tell_keys(const Figures& f, Story& story);
+void tell_long_ttl(const Figures& f, Story& story);      // that outlives the time to fill memory
+void tell_one_eviction(const Figures& f, Story& story);  // of a key that is most of a cache
 void tell_fresh(const Figures& f, Story& story);
 void advise_sampled_growth(const Figures& f, Story& story);
 void tell_holders(const Figures& f, Story& story);

@@ -60,7 +60,8 @@ template <std::size_t Count>
 // At the limit, or so near that freeing one client's buffer makes the difference: noeviction flaps
 // there. The very write's own bytes do not count.
 [[nodiscard]] double at_ceiling(const Figures& f) noexcept {
-    const double without_write = f.limited ? (f.counted - f.write_held) / f.ceiling : 0;
+    const double own = std::max(f.write_held, std::min(f.unseen_write, f.clients));
+    const double without_write = f.limited ? (f.counted - own) / f.ceiling : 0;
     return f.reply ? curve(without_write, std::array<Step, 3>{{{.85, 0}, {.95, .8}, {.98, 1}}})
                    : curve(without_write, std::array<Step, 3>{{{.75, 0}, {.9, .8}, {.98, 1}}});
 }
@@ -114,8 +115,10 @@ double ceiling_lowered(const Figures& f) noexcept {
     if (f.in.facts.ceiling_lowered_at && f.limited && f.room < 0) {
         return .97;
     }
-    const double by_configuration = f.sample().config_sets == 0 ? .5 : 1;
-    return data_above_limit(f) * by_configuration * (f.sample().was_replica ? .7 : 1);
+    // A conclusion from figures: only where somebody did use CONFIG SET, and nothing else brings
+    // data above the limit.
+    const bool possible = f.sample().config_sets > 0 && !f.overshot;
+    return possible ? data_above_limit(f) * (f.sample().was_replica ? .7 : 1) : 0;
 }
 
 double replica_promoted(const Figures& f) noexcept {
@@ -130,6 +133,11 @@ double oversized_write(const Figures& f) noexcept {
     const double room = f.room_before + evictable;
     if (!f.limited || f.write_need <= room || f.write_need < std::max(16384., .002 * f.ceiling)) {
         return 0;
+    }
+    if (f.event() == nullptr) {
+        return curve(
+            room / f.ceiling, std::array<Step, 4>{{{.02, 0}, {.04, .9}, {.08, .97}, {.2, .98}}}
+        );
     }
     if (f.write_need > f.ceiling && f.sample().family == EvictionFamily::all_keys) {
         return .98;  // no room could be made for it
@@ -160,7 +168,7 @@ double client_buffers(const Figures& f) noexcept {
         if (f.share(largest) >= .1 && (f.share(f.jumped) >= .1 || f.peaked_over > 0)) {
             return .8;
         }
-        if (f.peaked_over > 0 && f.room > 0) {
+        if (f.peaked_over > 0 && f.room > 0 && f.share(largest) >= .02) {
             return .5;
         }
     }

@@ -30,43 +30,6 @@ void script_refused(const Figures& f, Story& story) {
     );
 }
 
-void ceiling_lowered(const Figures& f, Story& story) {
-    const double before = static_cast<double>(f.in.facts.ceiling_before);
-    if (f.in.facts.ceiling_lowered_at) {
-        const std::string was = before > 0 ? size(before) : std::string("no limit");
-        story.evidence.push_back(
-            "maxmemory was lowered " + ago(f, *f.in.facts.ceiling_lowered_at) + ", from " + was +
-            " to " + size(f.ceiling)
-        );
-        story.evidence.push_back(
-            "use has been above it since: " + size(f.counted) + " counted, " + size(-f.room) +
-            " too much"
-        );
-    } else {
-        story.evidence.push_back(
-            "data alone takes " + size(f.data) + ", " + of_ceiling(f, f.data) +
-            ": writes do not get there, as Redis refuses them at the limit"
-        );
-        if (f.sample().config_sets > 0) {
-            story.evidence.push_back(
-                "CONFIG SET has been used " + count_text(f.sample().config_sets) +
-                (f.sample().config_sets == 1 ? " time" : " times") + " since the counters began"
-            );
-        }
-        tell_exceeded(f, story);
-    }
-    story.advice.push_back(
-        before > 0 ? "set maxmemory back if that was not meant: CONFIG SET maxmemory " +
-                         exact_setting(f.in.facts.ceiling_before)
-                   : "if that was not meant, raise maxmemory above " + size(f.counted) +
-                         ": CONFIG SET maxmemory " + setting(1.1 * f.counted)
-    );
-    story.advice.push_back(
-        "or free " + size(-f.room) + ": until then every growing command is refused"
-    );
-    advise_sampled_growth(f, story);
-}
-
 void replica_promoted(const Figures& f, Story& story) {
     const std::string when = f.in.facts.promoted_at
                                  ? " " + ago(f, *f.in.facts.promoted_at) + " while it held "
@@ -80,33 +43,6 @@ void replica_promoted(const Figures& f, Story& story) {
         "give the replicas the same maxmemory as the primary they stand in for"
     );
     advise_raise(f, story);
-}
-
-void oversized_write(const Figures& f, Story& story) {
-    story.evidence.push_back(
-        the_write(f) + " needs about " + size(f.write_need) +
-        " while Redis checks it; there was room for " + size(std::max(f.room_before, 0.))
-    );
-    if (f.write_need > f.ceiling) {
-        story.evidence.push_back(
-            "it would not fit an empty server either: the ceiling is " + size(f.ceiling)
-        );
-    }
-    if (f.write_held > 0) {
-        story.evidence.push_back(
-            "INFO still shows " + size(f.write_held) + " of its own bytes as data"
-        );
-    }
-    if (f.event()->largest_argument_bytes >= (32U << 10U)) {
-        story.evidence.emplace_back(
-            "an argument of 32 KiB and more is held about twice when memory is checked"
-        );
-    }
-    story.advice.push_back("split values like this one, or store it outside Redis");
-    story.advice.push_back(
-        "refuse such writes before they reach Redis: [guard] write_max = \"" +
-        setting(f.write_bytes / 2) + "\""
-    );
 }
 
 void replication_buffers(const Figures& f, Story& story) {
@@ -230,6 +166,7 @@ void no_evictable_keys(const Figures& f, Story& story) {
     }
     tell_data(f, story);
     tell_keys(f, story);
+    tell_overshoot(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
@@ -259,6 +196,8 @@ void few_evictable_keys(const Figures& f, Story& story) {
     }
     tell_data(f, story);
     tell_keys(f, story);
+    tell_long_ttl(f, story);
+    tell_overshoot(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
@@ -270,6 +209,8 @@ void noeviction_at_ceiling(const Figures& f, Story& story) {
     tell_data(f, story);
     tell_keys(f, story);
     tell_exceeded(f, story);
+    tell_long_ttl(f, story);
+    tell_overshoot(f, story);
     advise_eviction(f, story);
     advise_raise(f, story);
     advise_growth(f, story);
@@ -448,6 +389,7 @@ void healthy(const Figures& f, Story& story) {
         story.evidence.emplace_back(
             "a full cache is healthy: nearly every key may be evicted to make room"
         );
+        tell_one_eviction(f, story);
     } else if (f.sample().family == EvictionFamily::noeviction && nearly_full) {
         story.evidence.push_back(
             "only " + size(f.room) + " is left, but memory stands still and nothing is refused"

@@ -66,7 +66,10 @@ std::string duration_text(double seconds) {
     if (seconds < 120 * 60) {
         return rounded(std::round(seconds / 60)).append(" min");
     }
-    return rounded(std::min(seconds / 3600, 1e6)).append(" h");
+    if (seconds < 72 * 3600) {
+        return rounded(seconds / 3600).append(" h");
+    }
+    return rounded(std::min(std::round(seconds / 86'400), 1e6)).append(" days");
 }
 
 std::string exact_setting(std::int64_t bytes) {

@@ -50,6 +50,7 @@ TEST(Wording, Durations) {
     EXPECT_EQ(duration_text(90), "90 s");
     EXPECT_EQ(duration_text(600), "10 min");
     EXPECT_EQ(duration_text(5 * 3600), "5 h");
+    EXPECT_EQ(duration_text(30 * 86'400 - 60), "30 days");
     EXPECT_EQ(duration_text(-1), "0 ms");
     EXPECT_EQ(duration_text(std::numeric_limits<double>::infinity()), "0 ms");
 }
