@@ -2,8 +2,14 @@
 // removed again; fading with time.
 #include "policy/growth_ledger.hpp"
 
+#include "policy/pattern_fold.hpp"
+
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <map>
+#include <tuple>
+#include <utility>
 
 namespace spillway::policy {
 namespace {
@@ -12,20 +18,46 @@ namespace {
 // still has all its digits.
 constexpr double windows_max = 30;
 
-// FNV-1a over the three names with a separator that none of them ends in by chance. A writer who
-// makes names collide only costs comparisons: rows are told apart by their names.
-[[nodiscard]] std::uint64_t hash_of(
-    std::string_view pattern, std::string_view client, std::string_view command
-) noexcept {
+// FNV-1a over names with a separator that none of them ends in by chance. A writer who makes names
+// collide only costs comparisons: rows are told apart by their names.
+[[nodiscard]] std::uint32_t hash_of(std::initializer_list<std::string_view> names) noexcept {
     std::uint64_t hash = 0xcbf29ce484222325U;
-    for (const auto text : {pattern, client, command}) {
+    for (const auto text : names) {
         for (const char c : text) {
             hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
         }
         hash = (hash ^ 0xFFU) * 0x100000001b3U;
     }
-    return hash;
+    return static_cast<std::uint32_t>(hash ^ (hash >> 32U));
 }
+
+// Where the first part ends, its separator included.
+[[nodiscard]] std::size_t beginning_of(std::string_view pattern) noexcept {
+    const std::size_t at = pattern.find_first_of(":/._-{}|", 1);
+    return at == std::string_view::npos ? 0 : at + 1;
+}
+
+// "profile:*": all keys with this beginning.
+[[nodiscard]] bool is_beginning(std::string_view pattern) noexcept {
+    return pattern.substr(beginning_of(pattern)) == "*";
+}
+
+// The upper half says the beginning, client and command; the lower one is 0 for the row of all that
+// begin so. That row's number follows from those of the others.
+constexpr std::uint64_t upper_half = 0xFFFFFFFF00000000U;
+
+[[nodiscard]] std::uint64_t number_of(
+    std::string_view pattern, std::string_view client, std::string_view command
+) noexcept {
+    const std::size_t beginning = beginning_of(pattern);
+    const std::uint64_t upper = hash_of({pattern.substr(0, beginning), client, command});
+    const std::uint32_t lower =
+        is_beginning(pattern) ? 0 : hash_of({pattern.substr(beginning)}) | 1U;
+    return (upper << 32U) | lower;
+}
+
+// A row of less than that is told with the others of the same beginning.
+constexpr double light_share = .03;
 
 template <std::size_t Size>
 [[nodiscard]] std::uint8_t put_name(std::array<char, Size>& into, std::string_view text) noexcept {
@@ -118,7 +150,7 @@ std::uint64_t GrowthLedger::put_mass(const GrowthName& of, const Mass& mass) noe
     const std::string_view pattern = of.pattern.substr(0, pattern_bytes_max);
     const std::string_view client = of.client.substr(0, client_bytes_max);
     const std::string_view command = of.command.substr(0, command_bytes_max);
-    const std::uint64_t hash = hash_of(pattern, client, command);
+    const std::uint64_t hash = number_of(pattern, client, command);
     total_ += mass.own.bytes;
 
     for (std::size_t i = 0; i < used_; ++i) {
@@ -141,9 +173,7 @@ std::uint64_t GrowthLedger::put_mass(const GrowthName& of, const Mass& mass) noe
     if (used_ < names_.size()) {
         ++used_;
     } else {
-        row = static_cast<std::size_t>(
-            std::min_element(weights_.begin(), weights_.end()) - weights_.begin()
-        );
+        row = make_room();
         inherited = weights_[row];
     }
     hashes_[row] = hash;
@@ -154,6 +184,50 @@ std::uint64_t GrowthLedger::put_mass(const GrowthName& of, const Mass& mass) noe
     name.client_size = put_name(name.client, client);
     name.command_size = put_name(name.command, command);
     return hash;
+}
+
+std::size_t GrowthLedger::lightest(std::size_t but) const noexcept {
+    std::size_t row = but == 0 ? 1 : 0;
+    for (std::size_t i = row + 1; i < used_; ++i) {
+        row = i != but && weights_[i] < weights_[row] ? i : row;
+    }
+    return row;
+}
+
+std::size_t GrowthLedger::row_of(std::uint64_t hash) const noexcept {
+    return static_cast<std::size_t>(
+        std::find(hashes_.data(), hashes_.data() + used_, hash) - hashes_.data()
+    );
+}
+
+// The lightest row, once that of its beginning has what it holds. Where there is none yet it
+// becomes that itself, and the next one goes.
+std::size_t GrowthLedger::make_room() noexcept {
+    const std::size_t nothing = used_;
+    std::size_t made = nothing;
+    while (true) {
+        const std::size_t row = lightest(made);
+        const std::uint64_t beginning = hashes_[row] & upper_half;
+        if (hashes_[row] == beginning || used_ < 2) {
+            return row;
+        }
+        const std::size_t into = row_of(beginning);
+        if (into < used_) {
+            masses_[into].own.add(masses_[row].own, 1);
+            weights_[into] = weight_of(masses_[into]);
+            return row;
+        }
+        if (made != nothing) {
+            return row;
+        }
+        Name& name = names_[row];
+        const std::size_t size =
+            std::min(beginning_of(view(name.pattern, name.pattern_size)), name.pattern.size() - 1);
+        name.pattern[size] = '*';
+        name.pattern_size = static_cast<std::uint8_t>(size + 1);
+        hashes_[row] = beginning;
+        made = row;
+    }
 }
 
 void GrowthLedger::add(
@@ -178,8 +252,8 @@ std::uint64_t GrowthLedger::put(
 }
 
 void GrowthLedger::correct(std::uint64_t row, const GrowthAmount& amount, Nanos at) noexcept {
-    const auto* const found = std::find(hashes_.data(), hashes_.data() + used_, row);
-    const auto i = static_cast<std::size_t>(found - hashes_.data());
+    std::size_t i = row_of(row);
+    i = i == used_ ? row_of(row & upper_half) : i;
     if (i == used_) {
         return;
     }
@@ -220,16 +294,41 @@ void GrowthLedger::merge(const GrowthLedger& other, Nanos now) noexcept {
     total_ += std::max(0.0, other.total_ - kept) * scale;
 }
 
+// By the pattern alone: what was removed of it counts against the same as what was added.
+std::vector<std::string> GrowthLedger::shown_patterns() const {
+    std::map<std::string_view, double> held;
+    double all = 0;
+    for (std::size_t i = 0; i < used_; ++i) {
+        const double own = std::max(masses_[i].own.bytes, 0.);
+        held[view(names_[i].pattern, names_[i].pattern_size)] += own;
+        all += own;
+    }
+    PatternFold fold;
+    std::vector<std::string> patterns(used_);
+    for (std::size_t i = 0; i < used_; ++i) {
+        const std::string_view pattern = view(names_[i].pattern, names_[i].pattern_size);
+        std::string beginning(pattern.substr(0, beginning_of(pattern)));
+        beginning += '*';
+        const bool joins = held.at(pattern) < light_share * all && held.contains(beginning);
+        patterns[i] = joins ? std::move(beginning) : std::string(pattern);
+        fold.add(patterns[i], std::max(masses_[i].own.bytes, 0.));
+    }
+    fold.finish();
+    for (std::string& pattern : patterns) {
+        pattern = std::string(fold.folded(pattern));
+    }
+    return patterns;
+}
+
 GrowthLedger::Nets GrowthLedger::nets() const {
     Nets nets;
+    nets.patterns = shown_patterns();
     nets.bytes.resize(used_);
     std::vector<std::size_t> order(used_);
     for (std::size_t i = 0; i < used_; ++i) {
         order[i] = i;
     }
-    const auto pattern_of = [this](std::size_t i) {
-        return view(names_[i].pattern, names_[i].pattern_size);
-    };
+    const auto pattern_of = [&nets](std::size_t i) { return std::string_view(nets.patterns[i]); };
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
         return pattern_of(a) < pattern_of(b);
     });
@@ -259,35 +358,48 @@ GrowthLedger::Nets GrowthLedger::nets() const {
 
 std::vector<GrowthRow> GrowthLedger::top(std::size_t count, Nanos now, double bytes_max) const {
     const Nets nets = this->nets();
-    std::vector<std::size_t> order(used_);
+    struct Sum {
+        double bytes = 0;
+        GrowthAmount own{};
+    };
+    std::map<std::tuple<std::string_view, std::string_view, std::string_view>, Sum> sums;
     for (std::size_t i = 0; i < used_; ++i) {
-        order[i] = i;
+        const Name& name = names_[i];
+        Sum& sum = sums[{
+            nets.patterns[i],
+            view(name.client, name.client_size),
+            view(name.command, name.command_size)}];
+        sum.bytes += nets.bytes[i];
+        sum.own.add(masses_[i].own, 1);
     }
-    const auto shown = static_cast<std::ptrdiff_t>(std::min(count, used_));
-    std::partial_sort(
-        order.begin(),
-        order.begin() + shown,
-        order.end(),
-        [&nets](std::size_t a, std::size_t b) { return nets.bytes[a] > nets.bytes[b]; }
-    );
+    using Row = decltype(sums)::value_type;
+    std::vector<const Row*> order;
+    order.reserve(sums.size());
+    for (const Row& row : sums) {
+        order.push_back(&row);
+    }
+    std::stable_sort(order.begin(), order.end(), [](const Row* a, const Row* b) {
+        return a->second.bytes > b->second.bytes;
+    });
+    order.resize(std::min(count, order.size()));
 
     const double fade = fade_at(now);
     const double most = std::max(bytes_max, 0.) + nets.shrunk * fade;
     const double told = nets.grown * fade;
     const double scale = told > most ? fade * most / told : fade;
     std::vector<GrowthRow> rows;
-    rows.reserve(static_cast<std::size_t>(shown));
-    for (auto it = order.begin(); it != order.begin() + shown; ++it) {
-        const GrowthAmount& own = masses_[*it].own;
-        const Name& name = names_[*it];
-        const double bytes = nets.bytes[*it] * scale;
+    rows.reserve(order.size());
+    for (const Row* row : order) {
+        const auto& [pattern, client, command] = row->first;
+        const GrowthAmount& own = row->second.own;
+        const double bytes = row->second.bytes * scale;
         if (bytes < 1) {
             break;
         }
         rows.push_back(
-            {.pattern = std::string(view(name.pattern, name.pattern_size)),
-             .client = std::string(view(name.client, name.client_size)),
-             .command = std::string(view(name.command, name.command_size)),
+            {.pattern = std::string(pattern),
+             .client = std::string(client),
+             .command = std::string(command),
              .bytes = static_cast<std::uint64_t>(std::llround(std::min(bytes, 9.0e18))),
              .without_ttl = own.bytes > 0 ? std::clamp(own.lasting / own.bytes, 0.0, 1.0) : 0}
         );

@@ -21,6 +21,7 @@ struct GrowthRow {
     std::string command;
     std::uint64_t bytes = 0;  // about what memory grew by within the window
     double without_ttl = 0;   // share of these bytes written without a TTL, 0 to 1
+    double of_growth = -1;    // of what memory grew by meanwhile, whoever wrote; -1 = not known
 };
 
 struct GrowthName {
@@ -64,6 +65,10 @@ struct GrowthAmount {
 // that any writer of more than 1/rows of all bytes is sure to have a row. Bytes fade exponentially
 // with the window as time constant, so that a steady writer shows about what it wrote in the last
 // window. One thread at a time; copies are snapshots.
+//
+// What loses its row is kept in a row of all keys with the same beginning ("profile:*"), client and
+// command: where keys differ in words, no pattern of theirs has much, but all of them together
+// have.
 class GrowthLedger {
   public:
     static constexpr std::size_t rows_default = 256;
@@ -89,8 +94,8 @@ class GrowthLedger {
     // The same with all that may be known. Returns the row's number for correct().
     std::uint64_t put(const GrowthName& name, const GrowthAmount& amount, Nanos now) noexcept;
 
-    // Takes back, or adds, where a row was told something at `at` of which more is known now.
-    // Nothing where the row is gone.
+    // Takes back, or adds, where a row was told something at `at` of which more is known now; of
+    // that of its beginning where it has lost its own. Nothing where both are gone.
     void correct(std::uint64_t row, const GrowthAmount& amount, Nanos at) noexcept;
 
     // Counts against all rows of the pattern: of units and keys, as many as are worth the average
@@ -100,10 +105,11 @@ class GrowthLedger {
     // Adds the rows of another ledger, of the same window, as of `now`. Does not allocate.
     void merge(const GrowthLedger& other, Nanos now) noexcept;
 
-    // Largest first; bytes are what surely belongs to the row, its inherited error left out, and
-    // its share of what was removed of the pattern. All rows together, also those that are not
-    // among the first `count`, say no more than `bytes_max`, where memory is known to have grown by
-    // no more, and what other patterns have lost.
+    // Largest first, patterns of light rows folded where very many differ; bytes are what surely
+    // belongs to the row, its inherited error left out, and its share of what was removed of the
+    // pattern. All rows together, also those that are not among the first `count`, say no more than
+    // `bytes_max`, where memory is known to have grown by no more, and what other patterns have
+    // lost.
     [[nodiscard]] std::vector<GrowthRow> top(
         std::size_t count, Nanos now, double bytes_max = HUGE_VAL
     ) const;
@@ -131,14 +137,19 @@ class GrowthLedger {
         double error = 0;  // inherited from the rows that stood here before
     };
     struct Nets {
-        std::vector<double> bytes;  // by row, as of origin_
-        double grown = 0;           // sum of them
-        double shrunk = 0;          // by how much patterns lost more than they gained
+        std::vector<double> bytes;          // by row, as of origin_
+        std::vector<std::string> patterns;  // by row, under which it is told
+        double grown = 0;                   // sum of them
+        double shrunk = 0;                  // by how much patterns lost more than they gained
     };
 
     [[nodiscard]] double scale_at(Nanos now) noexcept;
     [[nodiscard]] double fade_at(Nanos now) const noexcept;
     std::uint64_t put_mass(const GrowthName& name, const Mass& mass) noexcept;
+    [[nodiscard]] std::size_t make_room() noexcept;
+    [[nodiscard]] std::size_t lightest(std::size_t but) const noexcept;
+    [[nodiscard]] std::size_t row_of(std::uint64_t hash) const noexcept;
+    [[nodiscard]] std::vector<std::string> shown_patterns() const;
     [[nodiscard]] static double weight_of(const Mass& mass) noexcept;
     [[nodiscard]] Nets nets() const;
 
