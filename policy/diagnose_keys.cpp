@@ -311,6 +311,10 @@ void advise_sampled_growth(const Figures& f, Story& story) {
     if (keys == nullptr || keys->groups.empty() || top_row(f) != nullptr) {
         return;  // the ledger knows better who writes
     }
+    const bool unfinished = keys->sampled < sampled_min && !keys->complete;
+    if (unfinished || keys->unexplained > keys->bytes.value) {
+        return;  // it is somewhere else
+    }
     const KeyGroup& top = keys->groups.front();
     const std::string shown = plain(display_pattern(top.pattern, f.in.keys), name_bytes_max);
     if (top.share.value < .2 || shown.empty()) {

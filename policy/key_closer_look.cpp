@@ -23,6 +23,9 @@ constexpr std::int64_t seen_at_first = 5;    // what the walk's own MEMORY USAGE
 constexpr std::size_t name_bytes_max = 256;  // of a longer one only its beginning is known
 constexpr double good_enough_of_key = .02;
 constexpr double good_enough_of_data = .005;
+// MEMORY USAGE follows a sorted set from its lowest score: where names grow with the score, or are
+// older and shorter, those beyond are unlike all that it saw.
+constexpr double trend_of_unseen = .15;
 
 // MEMORY USAGE goes from node to node of a list or stream; of the others, it follows an entry, its
 // name and its value, each elsewhere in memory.
@@ -319,6 +322,13 @@ void CloserLook::apply(std::vector<SampledKey>& keys) const {
         if (key.db == name.first && key.key == name.second) {
             key.bytes = size.bytes;
             key.error = size.error;
+            const std::int64_t seen = subject.readings.back().samples;
+            if (subject.type == KeyType::zset && size.error >= 0 && seen < subject.length) {
+                const double unseen =
+                    1 - static_cast<double>(seen) / static_cast<double>(subject.length);
+                const double trend = trend_of_unseen * unseen * static_cast<double>(size.bytes);
+                key.error = std::max(key.error, static_cast<std::int64_t>(trend));
+            }
             key.length = subject.length;
         }
     }

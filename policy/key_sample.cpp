@@ -2,6 +2,8 @@
 // and how sure that is.
 #include "policy/key_sample.hpp"
 
+#include "policy/pattern_fold.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -22,8 +24,14 @@ constexpr double dataset_tolerance_bytes = 256 << 10;
 // Errors that explain what is missing; beyond it is something else that is missing.
 constexpr double deviations_explaining = 3;
 constexpr std::int64_t large_bytes_min = 256 << 10;
-// Errors of the sizes are no certainty, and tables are shared out by rule of thumb.
-constexpr double unexplained_share_min = .15;
+// What the sizes of all keys and the data may differ by though nothing is missing: allocations are
+// rounded up, tables are shared out by rule of thumb, histograms and slow commands count as data;
+// and of a collection some elements stand for all.
+constexpr double unsure_share = .03;
+constexpr double unsure_bytes_per_key = 16;
+constexpr double unsure_share_of_collections = .12;
+constexpr double unsure_bytes = 512 << 10;
+constexpr double unsure_share_max = .15;
 // Buckets, up to twice as many as keys or more while they double; of a TTL its entry besides.
 constexpr double table_bytes_per_key = 32;
 constexpr double table_bytes_per_ttl = 64;
@@ -38,8 +46,13 @@ struct Weighed {
 // A sum over all keys: the part that is drawn carries an error, the part that was found has none.
 class Total {
   public:
-    Total(std::span<const Weighed> drawn, std::span<const Weighed> certain, double unseen) noexcept
-        : drawn_(drawn), certain_(certain), unseen_(unseen) {}
+    Total(
+        std::span<const Weighed> drawn,
+        std::span<const Weighed> certain,
+        double unseen,
+        double stands_for
+    ) noexcept
+        : drawn_(drawn), certain_(certain), unseen_(unseen), stands_for_(stands_for) {}
 
     template <class Measure>
     [[nodiscard]] double sum(Measure measure) const {
@@ -103,7 +116,7 @@ class Total {
             squares += x * x;
         }
         const double spread = std::max(0., (squares - sum * sum / n) / (n - 1));
-        const double all = n * drawn_.front().weight;
+        const double all = n * stands_for_;
         return all * all * spread / n * unseen_;
     }
 
@@ -111,6 +124,7 @@ class Total {
     std::span<const Weighed> drawn_;
     std::span<const Weighed> certain_;
     double unseen_;  // share of the keys that were not drawn: nothing of those drawn is uncertain
+    double stands_for_;  // keys for each one drawn
 };
 
 using Name = std::pair<std::int32_t, std::string_view>;
@@ -127,12 +141,26 @@ using Name = std::pair<std::int32_t, std::string_view>;
     return key.ttl_ms >= 0;
 }
 
+// Of each key the pattern under which it is counted, in the order of `all`.
+[[nodiscard]] std::map<const SampledKey*, std::string> patterns_of(std::span<const Weighed> all) {
+    PatternFold fold;
+    PatternBuffer buffer;
+    for (const Weighed& w : all) {
+        fold.add(key_pattern(w.key->key, buffer), w.weight * bytes_of(*w.key));
+    }
+    fold.finish();
+    std::map<const SampledKey*, std::string> patterns;
+    for (const Weighed& w : all) {
+        patterns.emplace(w.key, fold.folded(key_pattern(w.key->key, buffer)));
+    }
+    return patterns;
+}
+
 void group(const Total& total, std::span<const Weighed> all, KeySummary& out) {
+    const std::map<const SampledKey*, std::string> patterns = patterns_of(all);
     std::map<std::pair<std::string, KeyType>, KeyGroup> groups;
     for (const Weighed& w : all) {
-        PatternBuffer buffer;
-        const std::string_view pattern = key_pattern(w.key->key, buffer);
-        KeyGroup& row = groups[{std::string(pattern), w.key->type}];
+        KeyGroup& row = groups[{patterns.at(w.key), w.key->type}];
         row.keys += w.weight;
         row.bytes += w.weight * bytes_of(*w.key);
         const bool fresh = w.key->idle_s >= 0 && w.key->idle_s <= fresh_s;
@@ -151,11 +179,8 @@ void group(const Total& total, std::span<const Weighed> all, KeySummary& out) {
     out.groups.resize(std::min(out.groups.size(), KeySummary::groups_max));
     for (KeyGroup& row : out.groups) {
         row.share = total.ratio(
-            [&row](const SampledKey& key) {
-                PatternBuffer buffer;
-                return key.type == row.type && key_pattern(key.key, buffer) == row.pattern
-                           ? bytes_of(key)
-                           : 0;
+            [&](const SampledKey& key) {
+                return key.type == row.type && patterns.at(&key) == row.pattern ? bytes_of(key) : 0;
             },
             bytes_of
         );
@@ -218,7 +243,7 @@ void date(KeySummary& summary, const MemorySample& server) noexcept {
     const bool all_databases = 10 * summary.keys >= 9 * server.keys;
     if (!still_holds(summary, server) || !all_databases) {
         summary.complete = false;
-        summary.searched = summary.unexplained = 0;
+        summary.searched = summary.unexplained = summary.gap = 0;
     }
     summary.server_keys = server.keys;
     summary.dataset_bytes = server.used_memory_dataset;
@@ -248,6 +273,9 @@ struct Parts {
     std::vector<Weighed> certain;
     std::vector<Weighed> drawn;
     double unseen = 0;
+    double stands_for = 1;
+
+    [[nodiscard]] Total total() const noexcept { return {drawn, certain, unseen, stands_for}; }
 };
 
 [[nodiscard]] Parts parted(
@@ -283,8 +311,9 @@ struct Parts {
     const double others =
         std::max(static_cast<double>(keys) - static_cast<double>(parts.certain.size()), 0.);
     const auto n = static_cast<double>(parts.drawn.size());
+    parts.stands_for = n > 0 ? std::max(1., others / n) : 1;
     for (Weighed& w : parts.drawn) {
-        w.weight = std::max(1., others / n);
+        w.weight = parts.stands_for;
     }
     parts.unseen = others > n ? 1 - n / others : 0;
     return parts;
@@ -294,7 +323,7 @@ struct Parts {
 // together are the data, and none holds more than there is.
 void reconcile(Parts& parts, std::int64_t data_bytes) {
     const auto data = static_cast<double>(data_bytes);
-    const Total total(parts.drawn, parts.certain, parts.unseen);
+    const Total total = parts.total();
     const double of_sizes = total.variance_of_sizes();
     if (data <= 0 || of_sizes <= 0) {
         return;
@@ -324,6 +353,83 @@ void reconcile(Parts& parts, std::int64_t data_bytes) {
     }
 }
 
+// MEMORY USAGE guesses the tree of a stream, and too high: they all together hold no more than
+// there is beside the others.
+void bound_streams(Parts& parts, double data) {
+    const Total total = parts.total();
+    const double streams = total.sum([](const SampledKey& key) {
+        return key.type == KeyType::stream ? bytes_of(key) : 0;
+    });
+    const double room = std::max(0., data - (total.sum(bytes_of) - streams));
+    if (data <= 0 || streams <= room) {
+        return;
+    }
+    for (SampledKey& key : parts.keys) {
+        if (key.type == KeyType::stream) {
+            key.bytes = static_cast<std::int64_t>(bytes_of(key) * room / streams);
+        }
+    }
+}
+
+// Beyond it, what is missing in the sizes of all keys is in none of them.
+[[nodiscard]] double unsure_of(const Total& total, double keys, double data) {
+    const double collections = total.sum([](const SampledKey& key) {
+        return key.type != KeyType::string && key.error != 0 ? bytes_of(key) : 0;
+    });
+    return std::min(
+        unsure_share_max * data,
+        unsure_share * data + unsure_bytes_per_key * keys +
+            unsure_share_of_collections * collections + unsure_bytes
+    );
+}
+
+// What all keys hold is known from INFO, better than from a sample: those drawn stand for more, or
+// fewer, of their kind as they are larger than the mean (a regression estimator). It moves what is
+// uncertain by chance, a few large keys, and little else.
+void calibrate(Parts& parts, double gap) {
+    const double n = static_cast<double>(parts.drawn.size()) * parts.stands_for;
+    double sum = 0;
+    double squares = 0;
+    for (const Weighed& w : parts.drawn) {
+        sum += w.weight * bytes_of(*w.key);
+        squares += w.weight * bytes_of(*w.key) * bytes_of(*w.key);
+    }
+    const double spread = squares - sum * sum / n;
+    if (n < 2 || spread <= 0) {
+        return;
+    }
+    for (Weighed& w : parts.drawn) {
+        const double change = 1 + gap * (bytes_of(*w.key) - sum / n) / spread;
+        w.weight = std::max(1., w.weight * std::max(change, 0.));
+    }
+}
+
+// What is missing beyond chance is told; what may be chance is shared out among those drawn.
+void weigh_gap(Parts& parts, double data, KeySummary& out) {
+    const Total total = parts.total();
+    const Estimate sum = total.sizes();
+    const double unsure = unsure_of(total, static_cast<double>(out.keys), data);
+    out.gap = data - sum.value;
+    if (out.gap - (sum.high - sum.value) > unsure) {
+        out.unexplained = out.gap;
+    } else if (std::abs(out.gap) > unsure && data > 0) {
+        calibrate(parts, out.gap);
+    }
+}
+
+// Lists and streams are read and removed by consumers; what expires by itself is a cache's.
+void count_kinds(
+    std::span<const SampledKey> sampled, std::span<const SampledKey> found, KeySummary& out
+) {
+    for (const auto keys : {sampled, found}) {
+        for (const SampledKey& key : keys) {
+            const bool queue = key.type == KeyType::list || key.type == KeyType::stream;
+            out.collections += key.type != KeyType::string ? 1 : 0;
+            out.queues += queue && !has_ttl(key) ? 1 : 0;
+        }
+    }
+}
+
 }  // namespace
 
 KeySummary summarize(
@@ -340,32 +446,37 @@ KeySummary summarize(
     reconcile(parts, data_bytes);
     out.sampled = static_cast<std::int64_t>(parts.keys.size());
     out.complete = out.sampled > 0 && parts.unseen <= 0;
-    const auto collection = [](const SampledKey& key) { return key.type != KeyType::string; };
-    out.collections = std::count_if(sampled.begin(), sampled.end(), collection) +
-                      std::count_if(found.begin(), found.end(), collection);
+    count_kinds(sampled, found, out);
 
-    const Total total(parts.drawn, parts.certain, parts.unseen);
-    std::vector<Weighed> all = parts.certain;
-    all.insert(all.end(), parts.drawn.begin(), parts.drawn.end());
-    out.bytes = total.sizes();
     const auto one = [](const SampledKey&) { return 1.; };
     out.with_ttl_keys =
-        total.ratio([](const SampledKey& key) { return has_ttl(key) ? 1. : 0.; }, one);
-    out.with_ttl_bytes = total.ratio(
-        [](const SampledKey& key) { return has_ttl(key) ? bytes_of(key) : 0; }, bytes_of
-    );
-    group(total, all, out);
-    rank(all, out);
-    weigh_idle(total, all, out);
+        parts.total().ratio([](const SampledKey& key) { return has_ttl(key) ? 1. : 0.; }, one);
     // The tables that find keys and their times are in no key's MEMORY USAGE.
     const double tables =
         table_bytes_per_key * static_cast<double>(out.keys) +
         table_bytes_per_ttl * out.with_ttl_keys.value * static_cast<double>(out.keys);
     const double data = static_cast<double>(data_bytes) - tables;
-    if (!out.complete && !parts.drawn.empty() &&
-        data - out.bytes.high > unexplained_share_min * data) {
-        out.unexplained = data - out.bytes.value;
+    bound_streams(parts, data);
+    if (!out.complete && !parts.drawn.empty()) {
+        weigh_gap(parts, data, out);
     }
+
+    const Total total = parts.total();
+    std::vector<Weighed> all = parts.certain;
+    all.insert(all.end(), parts.drawn.begin(), parts.drawn.end());
+    out.bytes = total.sizes();
+    out.with_ttl_bytes = total.ratio(
+        [](const SampledKey& key) { return has_ttl(key) ? bytes_of(key) : 0; }, bytes_of
+    );
+    group(total, all, out);
+    // Of all bytes, also those in no key that was seen.
+    const double seen = out.bytes.value / std::max(out.bytes.value + out.unexplained, 1.);
+    for (KeyGroup& row : out.groups) {
+        row.share.low *= seen;
+        row.share.value *= seen;
+    }
+    rank(all, out);
+    weigh_idle(total, all, out);
     return out;
 }
 

@@ -47,7 +47,7 @@ struct Estimate {
 };
 
 struct KeyGroup {
-    std::string pattern;  // as key_pattern makes it
+    std::string pattern;  // as key_pattern makes it, folded where too many differ in one place
     KeyType type = KeyType::other;
     double keys = 0;
     double bytes = 0;
@@ -68,11 +68,13 @@ struct KeySummary {
     bool complete = false;            // every key was measured
     std::int64_t collections = 0;     // of those measured, keys that are no strings
     double searched = 0;              // share of the keys looked through for large ones
+    std::int64_t queues = 0;          // of those measured, lists and streams without a TTL
     Estimate bytes;                   // of all keys together
     Estimate with_ttl_keys;           // share of the keys
     Estimate with_ttl_bytes;          // share of the bytes
     double idle_hour_bytes = -1;      // share of the bytes not read for an hour; -1 = not known
     double unexplained = 0;           // bytes of data that neither sample nor search accounts for
+    double gap = 0;                   // data less all that was drawn stands for; may be chance
     std::vector<KeyGroup> groups;     // largest first
     std::vector<SampledKey> biggest;  // largest first
 

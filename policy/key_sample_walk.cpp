@@ -2,8 +2,6 @@
 // leaves memory unexplained, a search for the few large keys that a sample misses.
 #include "policy/key_sample_walk.hpp"
 
-#include "policy/diagnose_figures.hpp"
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -19,6 +17,11 @@ constexpr std::size_t key_bytes_max = 4096;  // a longer one is not worth sendin
 constexpr std::size_t candidates_max = 64;
 constexpr double explained_enough = .15;
 constexpr std::int64_t element_bytes = 64;  // of a collection's, with what it takes to keep it
+// As many are looked at at once, before any of them is measured more closely.
+constexpr std::int64_t few_keys = 64;
+// Among more, a list or stream is not looked for without need; the latter where none is written.
+constexpr std::int64_t queue_search_max = 4'000'000;
+constexpr std::int64_t queue_search_max_unused = 200'000;
 
 [[nodiscard]] std::optional<std::int64_t> integer(const resp::Reply& reply) noexcept {
     if (reply.type == resp::ReplyType::integer) {
@@ -28,83 +31,6 @@ constexpr std::int64_t element_bytes = 64;  // of a collection's, with what it t
 }
 
 }  // namespace
-
-TypesByUse types_by_use(std::string_view commandstats) {
-    struct Writer {
-        std::string_view row;
-        KeyType type;
-    };
-    constexpr std::array writers{
-        Writer{"cmdstat_hset:", KeyType::hash},
-        Writer{"cmdstat_hmset:", KeyType::hash},
-        Writer{"cmdstat_hsetnx:", KeyType::hash},
-        Writer{"cmdstat_hincrby:", KeyType::hash},
-        Writer{"cmdstat_zadd:", KeyType::zset},
-        Writer{"cmdstat_zincrby:", KeyType::zset},
-        Writer{"cmdstat_sadd:", KeyType::set},
-        Writer{"cmdstat_lpush:", KeyType::list},
-        Writer{"cmdstat_rpush:", KeyType::list},
-        Writer{"cmdstat_rpoplpush:", KeyType::list},
-        Writer{"cmdstat_lmove:", KeyType::list},
-        Writer{"cmdstat_xadd:", KeyType::stream},
-        Writer{"cmdstat_append:", KeyType::string},
-        Writer{"cmdstat_setrange:", KeyType::string},
-        Writer{"cmdstat_set:", KeyType::string},
-        Writer{"cmdstat_setbit:", KeyType::string}};
-    std::array<bool, key_type_names.size()> used{};
-    for (const Writer& writer : writers) {
-        if (commandstats.find(writer.row) != std::string_view::npos) {
-            used[static_cast<std::size_t>(writer.type)] = true;
-        }
-    }
-    TypesByUse types;
-    const auto unused =
-        std::stable_partition(types.order.begin(), types.order.end(), [&used](KeyType type) {
-            return used[static_cast<std::size_t>(type)];
-        });
-    const auto count = static_cast<std::size_t>(unused - types.order.begin());
-    types.used = count > 0 ? count : types.order.size();
-    return types;
-}
-
-void rebase(KeyWalkPlan& plan, const MemorySample& server) {
-    std::string policy = server.policy.empty() ? plan.server.policy : server.policy;
-    plan.server = server;
-    plan.server.policy = std::move(policy);
-    plan.clustered = server.clustered;
-    plan.data_bytes = data_bytes(server);
-}
-
-bool fit(KeyWalkPlan& plan, CommandRoom& room, std::vector<std::string>& left_out) {
-    const auto& databases = plan.server.databases;
-    const bool several =
-        std::any_of(std::next(databases.begin()), databases.end(), [](const auto& database) {
-            return database.keys > 0;
-        });
-    std::vector<std::string_view> names{
-        plan.clustered ? "randomkey" : "scan", "memory|usage", "type", "pttl"};
-    if (several) {
-        names.emplace_back("select");
-    }
-    if (!room.take(names)) {
-        return false;
-    }
-    // A search is for SCAN alone.
-    if (plan.clustered && !room.take({"scan"})) {
-        plan.types.order.clear();
-        left_out.emplace_back("SCAN");
-    }
-    plan.asks_lengths =
-        room.take({"hlen", "llen", "scard", "zcard", "xlen", "strlen", "select", "type"});
-    if (!plan.asks_lengths) {
-        left_out.emplace_back("HLEN and its like");
-    }
-    plan.asks_idle = room.take({"object|idletime"});
-    if (!plan.asks_idle) {
-        left_out.emplace_back("OBJECT IDLETIME");
-    }
-    return true;
-}
 
 KeyWalk::KeyWalk(KeyWalkPlan plan) : plan_(std::move(plan)), closer_(plan_.asks_lengths) {
     const MemorySample& server = plan_.server;
@@ -170,12 +96,12 @@ void KeyWalk::advance() {
         found_large_ = false;
         if (!is_missing()) {
             waiting_.clear();
-            stage_ = Stage::lengths;
+            end_type();
         }
     }
     while (waiting_.empty() && !closer_.busy()) {
         if (stage_ == Stage::candidates) {
-            if (look_closer()) {
+            if (keys_ > few_keys && look_closer()) {
                 return;
             }
             stage_ = Stage::sample;
@@ -212,9 +138,11 @@ void KeyWalk::advance() {
     }
 }
 
-// There are bytes of data for which nothing that was seen accounts.
+// There are bytes of data for which nothing that was seen accounts, or only by chance.
 bool KeyWalk::is_missing() const {
-    return summary().unexplained > explained_enough * static_cast<double>(plan_.data_bytes);
+    const KeySummary seen = summary();
+    return seen.unexplained > 0 ||
+           seen.gap > explained_enough * static_cast<double>(plan_.data_bytes);
 }
 
 // Whether there is something to measure again, by what is known so far.
@@ -230,38 +158,71 @@ bool KeyWalk::look_closer() {
 
 void KeyWalk::begin_search() {
     at_database_ = 0;
-    at_type_ = 0;
     cursor_ = "0";
     pass_over_ = false;
-    if (plan_.types.order.empty() || !is_missing()) {
-        stage_ = Stage::lengths;
-        return;
-    }
-    stage_ = Stage::search;
+    stage_ = choose_type() ? Stage::search : Stage::lengths;
+}
+
+bool KeyWalk::is_worth_a_search(KeyType type, const KeySummary& seen) const {
     // What the sample has many of takes longest to look through, and its mean says most of it.
+    const auto of_type = std::count_if(sampled_.begin(), sampled_.end(), [type](const auto& key) {
+        return key.type == type;
+    });
+    const bool rare = static_cast<std::size_t>(of_type) <= sampled_.size() / 20;
+    if (seen.unexplained > 0) {
+        return true;
+    }
+    if (rare && seen.gap > explained_enough * static_cast<double>(plan_.data_bytes)) {
+        return true;
+    }
+    const bool queue = type == KeyType::list || type == KeyType::stream;
+    const MemorySample& server = plan_.server;
+    const bool roomy = server.maxmemory > 0 && server.counted() < server.maxmemory / 5 * 4;
+    if (!queue || roomy || seen.complete || seen.queues > 0 || !seen.known() ||
+        plan_.server.family == EvictionFamily::all_keys) {
+        return false;
+    }
+    const auto used = plan_.types.order.begin() + static_cast<std::ptrdiff_t>(plan_.types.used);
+    const bool is_used = std::find(plan_.types.order.begin(), used, type) != used;
+    return keys_ <= (is_used ? queue_search_max : queue_search_max_unused);
+}
+
+// The rare ones first, and first among them those that are written.
+bool KeyWalk::choose_type() {
+    const KeySummary seen = summary();
     std::array<std::size_t, key_type_names.size()> counts{};
     for (const SampledKey& key : sampled_) {
         ++counts[static_cast<std::size_t>(key.type)];
     }
     const std::size_t many = sampled_.size() / 20;
+    std::vector<KeyType> order = plan_.types.order;
     std::stable_partition(
-        plan_.types.order.begin(),
-        plan_.types.order.begin() + static_cast<std::ptrdiff_t>(plan_.types.used),
+        order.begin(),
+        order.begin() + static_cast<std::ptrdiff_t>(std::min(plan_.types.used, order.size())),
         [&](KeyType type) { return counts[static_cast<std::size_t>(type)] <= many; }
     );
+    const auto next = std::find_if(order.begin(), order.end(), [&](KeyType type) {
+        return !searched_types_[static_cast<std::size_t>(type)] && is_worth_a_search(type, seen);
+    });
+    if (next == order.end()) {
+        return false;
+    }
+    type_ = *next;
+    return true;
 }
 
 void KeyWalk::next_pass() {
     cursor_ = "0";
     pass_over_ = false;
-    ++passes_ended_;
-    if (++at_database_ < databases_.size()) {
-        return;
+    if (++at_database_ == databases_.size()) {
+        end_type();
     }
-    at_database_ = 0;
-    if (++at_type_ >= plan_.types.order.size() || !is_missing()) {
-        stage_ = Stage::lengths;
-    }
+}
+
+void KeyWalk::end_type() {
+    ++searches_;
+    searched_types_[static_cast<std::size_t>(type_)] = true;
+    begin_search();
 }
 
 void KeyWalk::select(std::int32_t db, std::vector<Command>& out) {
@@ -282,7 +243,7 @@ std::vector<Command> KeyWalk::ask_names() {
              "COUNT",
              std::to_string(search_count),
              "TYPE",
-             std::string(name_of(plan_.types.order[at_type_]))}
+             std::string(name_of(type_))}
         );
     } else if (plan_.clustered) {
         const std::size_t count = std::min(batch, draws_left_);
@@ -311,8 +272,9 @@ std::vector<Command> KeyWalk::ask_facts() {
         }
         out.push_back({"MEMORY", "USAGE", name.second, "SAMPLES", "5"});
         if (sizes_only) {
-            const KeyType type = plan_.asks_lengths ? plan_.types.order[at_type_] : KeyType::other;
+            const KeyType type = plan_.asks_lengths ? type_ : KeyType::other;
             out.push_back({std::string(length_command(type)), name.second});
+            out.push_back({"PTTL", name.second});
         } else {
             out.push_back({"TYPE", name.second});
             out.push_back({"PTTL", name.second});
@@ -446,7 +408,7 @@ void KeyWalk::enqueue(std::string_view key) {
 
 void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
     const bool sizes_only = stage_ == Stage::search;
-    const std::size_t each = sizes_only ? 2 : asks_idle_ ? 4 : 3;
+    const std::size_t each = !sizes_only && asks_idle_ ? 4 : 3;
     std::size_t measured = 0;
     for (std::size_t i = 0; i < asked_names_.size() && (i + 1) * each <= replies.size(); ++i) {
         const auto of_key = replies.subspan(i * each, each);
@@ -458,8 +420,9 @@ void KeyWalk::take_facts(std::span<const resp::Reply> replies) {
             return stop();  // without sizes there is nothing to learn
         }
         if (sizes_only) {
-            key.type = plan_.types.order[at_type_];
+            key.type = type_;
             key.length = integer(of_key[1]).value_or(-1);
+            key.ttl_ms = std::max<std::int64_t>(integer(of_key[2]).value_or(-1), -1);
         } else {
             take_kind(of_key.subspan(1), key);
         }
@@ -536,6 +499,13 @@ KeySummary KeyWalk::summary() const {
         }
     }
     return out;
+}
+
+bool KeyWalk::has_begun() const noexcept {
+    if (keys_ <= few_keys) {  // then it is soon over: all are seen before any is named
+        return stage_ > Stage::sample || (stage_ == Stage::sample && closer_.busy());
+    }
+    return stage_ != Stage::candidates || looked_closer_;
 }
 
 double KeyWalk::progress() const noexcept {

@@ -60,6 +60,9 @@ void rebase(KeyWalkPlan& plan, const MemorySample& server);
 //
 //   candidates ──► sample (SCAN from the start, RANDOMKEY in a cluster) ──► search by type ──►
 //   lengths; after each of them but the last a closer look at the large keys that it found
+//
+// The search goes on while memory is unexplained; for lists and streams, which must not be evicted,
+// also where all seems explained: a sample does not show one among a million.
 class KeyWalk {
   public:
     explicit KeyWalk(KeyWalkPlan plan);
@@ -77,10 +80,10 @@ class KeyWalk {
     [[nodiscard]] double progress() const noexcept;
     [[nodiscard]] std::string_view doing() const noexcept;
     // The candidates have been looked at, a large one closely enough to be named.
-    [[nodiscard]] bool has_begun() const noexcept {
-        return stage_ != Stage::candidates || looked_closer_;
-    }
+    [[nodiscard]] bool has_begun() const noexcept;
     [[nodiscard]] bool is_searching() const noexcept { return stage_ == Stage::search; }
+    // Searches by type that have ended: each may have found what changes the picture.
+    [[nodiscard]] std::int64_t searches() const noexcept { return searches_; }
 
   private:
     enum class Stage : std::uint8_t { candidates, sample, search, lengths, done };
@@ -90,6 +93,9 @@ class KeyWalk {
     void take_replies(std::span<const resp::Reply> replies);
     void advance();
     [[nodiscard]] bool is_missing() const;
+    [[nodiscard]] bool is_worth_a_search(KeyType type, const KeySummary& seen) const;
+    [[nodiscard]] bool choose_type();
+    void end_type();
     [[nodiscard]] bool look_closer();
     void take_sizes(std::span<const resp::Reply> replies);
     void begin_search();
@@ -115,7 +121,8 @@ class KeyWalk {
 
     std::vector<std::int32_t> databases_;  // that hold keys
     std::size_t at_database_ = 0;
-    std::size_t at_type_ = 0;
+    KeyType type_ = KeyType::other;  // that is searched for
+    std::array<bool, key_type_names.size()> searched_types_{};
     std::int32_t selected_ = 0;
     bool selects_ = false;  // the pipeline begins with SELECT
 
@@ -124,7 +131,7 @@ class KeyWalk {
     std::size_t drawn_in_database_ = 0;
     std::size_t draws_left_ = 0;  // RANDOMKEY may give the same key again
     std::int64_t searched_ = 0;   // keys passed by, in all passes
-    std::int64_t passes_ended_ = 0;
+    std::int64_t searches_ = 0;
     std::int64_t keys_ = 0;
 
     std::vector<Name> waiting_;  // names whose facts are to be asked

@@ -9,6 +9,7 @@
 #include "proxy/net/resolver.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -208,13 +209,15 @@ asio::awaitable<void> KeySampler::run(policy::KeyWalkPlan plan) {
     if (problem.empty() && !clients_only) {
         bool begun = false;
         bool searching = false;
+        std::int64_t searches = 0;
         const SamplerEnd end = co_await sample_keys(context_, connection_, walk, pace_, [&] {
             const bool first_look = !begun && walk.has_begun();
             const bool sampled = !searching && walk.is_searching();
+            const bool searched = walk.searches() > std::exchange(searches, walk.searches());
             begun = begun || first_look;
             searching = searching || sampled;
             const bool wanted = !stopped_ && !dropped_;
-            if ((first_look || sampled) && wanted) {
+            if ((first_look || sampled || searched) && wanted) {
                 hooks_.on_keys(walk.summary(), false, {});
             }
             return wanted;

@@ -44,7 +44,7 @@ struct SamplerEnd {
 
 struct SamplerHooks {
     // Called when the candidates have been looked at, when the sample is complete and a search
-    // begins (`over` false both times), and at the end.
+    // begins, when one type has been searched (`over` false all these times), and at the end.
     std::function<void(policy::KeySummary keys, bool over, std::string problem)> on_keys;
     // Before that: the answer to CLIENT LIST.
     std::function<void(std::string_view list)> on_clients;

@@ -63,13 +63,15 @@ TEST(KeySample, IntervalsHoldTheTruth) {
         bytes += static_cast<double>(size);
         lasting += session ? 0 : static_cast<double>(size);
     }
+    constexpr double tables = 20'000 * (32 + 64 / 3.);  // as INFO has them
     int bytes_held = 0;
     int share_held = 0;
     constexpr int rounds = 200;
     for (int round = 0; round < rounds; ++round) {
         std::shuffle(all.begin(), all.end(), random);
-        const KeySummary seen =
-            summarize(std::span(all).first(500), {}, 20'000, static_cast<std::int64_t>(bytes), 0);
+        const KeySummary seen = summarize(
+            std::span(all).first(500), {}, 20'000, static_cast<std::int64_t>(bytes + tables), 0
+        );
         bytes_held += seen.bytes.low <= bytes && bytes <= seen.bytes.high ? 1 : 0;
         const double share = 1 - lasting / bytes;
         share_held += seen.with_ttl_bytes.low <= share && share <= seen.with_ttl_bytes.high ? 1 : 0;
@@ -106,6 +108,68 @@ TEST(KeySample, AHugeKeyThatNoSampleHoldsLeavesBytesUnexplained) {
     EXPECT_EQ(told.biggest.front().key, "sessions");
     EXPECT_NEAR(told.groups.front().share.value, .6, .01);
     EXPECT_EQ(told.groups.front().keys, 1) << "it stands for itself only";
+}
+
+TEST(KeySample, ASmallPartThatIsInNoKeyIsMissed) {
+    std::vector<SampledKey> many;
+    for (int i = 0; i < 2000; ++i) {
+        many.push_back(key("cache:page:" + std::to_string(i), 1250));
+    }
+    constexpr std::int64_t tables = 45'000 * 32;
+    const KeySummary seen = summarize(many, {}, 45'000, 45'000 * 1250 + 7'200'000 + tables, 0);
+    EXPECT_NEAR(seen.unexplained, 7'200'000, 1000);
+    EXPECT_LT(seen.groups.front().share.value, .9) << "of all bytes, not of those seen";
+    EXPECT_EQ(summarize(many, {}, 45'000, 45'000 * 1250 + 1'000'000 + tables, 0).unexplained, 0);
+}
+
+// A few large strings were drawn, by chance fewer than there are: the data says how many.
+TEST(KeySample, WhatTheDataIsSaysHowManyLargeOnesThereAre) {
+    std::vector<SampledKey> many = {key("out:1", 1'000'000), key("out:2", 1'000'000)};
+    for (int i = 0; i < 1498; ++i) {
+        many.push_back(key("doc:" + std::to_string(i), 750));
+    }
+    constexpr std::int64_t keys = 60'150;
+    const KeySummary seen =
+        summarize(many, {}, keys, 150 * 1'000'000 + 60'000 * 750 + keys * 32, 0);
+    EXPECT_EQ(seen.unexplained, 0);
+    EXPECT_EQ(seen.groups.front().pattern, "out:*");
+    EXPECT_NEAR(seen.groups.front().keys, 150, 3);
+    EXPECT_NEAR(seen.groups.front().bytes, 150e6, 3e6);
+}
+
+TEST(KeySample, AStreamHoldsNoMoreThanThereIs) {
+    std::vector<SampledKey> keys = {key("cfg", 2'000'000)};
+    keys.push_back(
+        {.key = "audit", .type = KeyType::stream, .bytes = 71'000'000, .length = 9, .error = 0}
+    );
+    const KeySummary seen = summarize(keys, {}, 2, 62'000'000, 0);
+    EXPECT_NEAR(static_cast<double>(seen.biggest.front().bytes), 60e6, 1e3);
+}
+
+TEST(KeySample, WordsThatDifferFromKeyToKeyAreOnePattern) {
+    std::vector<SampledKey> keys;
+    const auto word = [](int i) {
+        return std::string{static_cast<char>('a' + i % 26), static_cast<char>('a' + i / 26 % 26)};
+    };
+    for (int i = 0; i < 600; ++i) {
+        keys.push_back(key("profile:" + word(i) + ":" + word(7 * i) + ":settings", 800));
+        keys.push_back(key("blog/how-to-" + word(i) + "/html", 300));
+        keys.push_back(key("page_" + word(i) + (i % 2 == 0 ? "_x" : ""), 100));
+    }
+    for (int i = 0; i < 3; ++i) {
+        keys.push_back(key("tenant:" + word(i) + ":cart", 50'000));
+    }
+    const KeySummary all = summarize(keys, {}, 1803, 870'000, 0);
+    std::vector<std::string> patterns;
+    for (const KeyGroup& row : all.groups) {
+        patterns.push_back(row.pattern);
+    }
+    ASSERT_GE(patterns.size(), 4U);
+    EXPECT_EQ(patterns[0], "profile:*:*:settings");
+    EXPECT_EQ(patterns[1], "blog/*/html");
+    EXPECT_NE(std::find(patterns.begin(), patterns.end(), "page_*"), patterns.end());
+    EXPECT_NE(std::find(patterns.begin(), patterns.end(), "tenant:ba:cart"), patterns.end())
+        << "few words are kinds of keys";
 }
 
 TEST(KeySample, AHugeKeyDrawnByChanceDoesNotStandForHundreds) {

@@ -197,6 +197,7 @@ TEST(KeySampleWalk, ManyKeysAreSampledInProportionToTheirDatabases) {
     add(server, 0, "cart:", 8000);
     add(server, 1, "session:", 2000);
     KeyWalkPlan plan = server.plan(1'000'000);
+    plan.server.family = EvictionFamily::all_keys;
     plan.sampled_max = 500;
     KeyWalk walk(std::move(plan));
     server.drive(walk);
@@ -223,6 +224,7 @@ TEST(KeySampleWalk, ACollectionOfSixtyPercentIsFoundAmongMany) {
         KeyWalkPlan plan = server.plan(7'500'000);
         plan.sampled_max = 1000;
         plan.clustered = clustered;
+        plan.server.family = EvictionFamily::all_keys;
         KeyWalk walk(std::move(plan));
         server.drive(walk);
         const KeySummary seen = walk.summary();
@@ -235,6 +237,55 @@ TEST(KeySampleWalk, ACollectionOfSixtyPercentIsFoundAmongMany) {
     }
 }
 
+// What an eviction policy for all keys would push out: a sample does not show it, and nothing that
+// is missing hints at it.
+TEST(KeySampleWalk, ASmallQueueIsFoundAmongMany) {
+    for (const char* const type : {"list", "stream"}) {
+        ModelServer server;
+        add(server, 0, "cache:page:", 40'000);
+        server.databases[0].insert(
+            server.databases[0].begin() + 35'000, {.name = "mail", .type = type, .bytes = 100'000}
+        );
+        KeyWalkPlan plan = server.plan(4'100'000);
+        plan.sampled_max = 500;
+        KeyWalk walk(plan);
+        server.drive(walk);
+        EXPECT_EQ(walk.summary().queues, 1);
+        EXPECT_LT(server.calls["MEMORY"], 600);
+        EXPECT_LT(server.calls["SCAN"], 180);
+
+        server.calls.clear();
+        server.databases[0][35'000].ttl_ms = 60'000;
+        KeyWalk cached(plan);
+        server.drive(cached);
+        EXPECT_EQ(cached.summary().queues, 0) << "it goes by itself";
+
+        server.calls.clear();
+        plan.server.family = EvictionFamily::all_keys;
+        KeyWalk evicted(plan);
+        server.drive(evicted);
+        EXPECT_LT(server.calls["SCAN"], 20) << "the policy says that all may go";
+    }
+}
+
+TEST(KeySampleWalk, AFewKeysAreSeenBeforeOneIsMeasuredClosely) {
+    ModelServer server;
+    for (int i = 0; i < 40; ++i) {
+        server.databases[0].push_back(
+            {.name = "union:" + std::to_string(i), .type = "set", .bytes = 1'400'000}
+        );
+    }
+    KeyWalkPlan plan = server.plan(56'000'000);
+    plan.candidates = {{0, "union:3"}};
+    KeyWalk walk(std::move(plan));
+    int pipelines = 0;
+    while (!walk.has_begun() && server.drive_once(walk)) {
+        ASSERT_LT(++pipelines, 5);
+    }
+    EXPECT_EQ(walk.summary().sampled, 40);
+    EXPECT_TRUE(walk.summary().complete);
+}
+
 TEST(KeySampleWalk, CandidatesComeFirst) {
     ModelServer server;
     add(server, 0, "k:", 30'000);
@@ -242,6 +293,7 @@ TEST(KeySampleWalk, CandidatesComeFirst) {
     KeyWalkPlan plan = server.plan(7'500'000);
     plan.sampled_max = 100;
     plan.candidates = {{0, "sessions"}, {0, "gone"}};
+    plan.server.family = EvictionFamily::all_keys;
     KeyWalk walk(std::move(plan));
     server.drive(walk);
     EXPECT_EQ(server.first, (Command{"MEMORY", "USAGE", "sessions", "SAMPLES", "5"}));
