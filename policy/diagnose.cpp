@@ -89,7 +89,7 @@ constexpr double rather_full = .9;
 [[nodiscard]] bool evictable_runs_out(const Figures& f) noexcept {
     const MemorySample& s = f.sample();
     const auto expires = static_cast<double>(s.expires);
-    return (f.drained_in && *f.drained_in < 120) || expires < .05 * static_cast<double>(s.keys) ||
+    return (f.drained_in && *f.drained_in < 120) || f.ttl_share < .05 ||
            expires < .25 * static_cast<double>(f.in.facts.expires_high);
 }
 

@@ -402,6 +402,8 @@ Figures figures_of(const Evidence& evidence) noexcept {
     tell_pace(f);
     look_at_draining(f);
     compare_siblings(f);
+    const double keys = bytes(state.sample.keys);
+    f.ttl_share = keys > 0 ? std::min(1., bytes(state.sample.expires) / keys) : 0;
     if (evidence.sample != nullptr && !evidence.sample->biggest.empty() &&
         still_holds(*evidence.sample, state.sample)) {
         f.biggest = &evidence.sample->biggest.front();
@@ -409,6 +411,9 @@ Figures figures_of(const Evidence& evidence) noexcept {
         const double dataset = bytes(state.sample.used_memory_dataset) - f.write_held;
         f.biggest_share = held / std::max({dataset > 0 ? dataset : f.data, held, 1.});
         take_from_data(f, *evidence.sample);
+        if (evidence.sample->complete || evidence.sample->sampled >= 100) {
+            f.ttl_share = evidence.sample->with_ttl_bytes.value;
+        }
     }
     if (evidence.sample != nullptr && still_holds(*evidence.sample, state.sample)) {
         take_unexplained_from_data(f, *evidence.sample);
@@ -483,6 +488,10 @@ bool holds_queues(const Evidence& evidence) noexcept {
         const bool consumed = group.type == KeyType::list || group.type == KeyType::stream;
         return group.share.value >= .05 && (consumed || is_queue_like({}, group.pattern));
     };
+    // One that is small has as much to lose.
+    if (evidence.sample != nullptr && evidence.sample->queues > 0) {
+        return true;
+    }
     if (evidence.sample != nullptr &&
         std::any_of(evidence.sample->groups.begin(), evidence.sample->groups.end(), queue)) {
         return true;

@@ -64,6 +64,9 @@ struct Figures {
 
     std::optional<double> siblings_fullness{};  // of the other primaries of a cluster, on average
 
+    double ttl_share =
+        0;  // of the data that keys with a TTL hold: by bytes where they were sampled
+
     const SampledKey* biggest = nullptr;  // of the keys that were looked at
     double biggest_share = 0;             // of the dataset
 

@@ -51,10 +51,32 @@ std::string writer(const GrowthRow& row) {
     return text;
 }
 
+// Who filled memory, where that is known: not one who did a small part of it, and not one beside
+// whom the keys show a larger one that nobody saw written (scripts, other ways to the server).
 const GrowthRow* top_row(const Figures& f) {
-    const bool matters =
-        !f.in.growth.empty() && f.share(static_cast<double>(f.in.growth[0].bytes)) >= .05;
-    return matters ? &f.in.growth[0] : nullptr;
+    if (f.in.growth.empty()) {
+        return nullptr;
+    }
+    const GrowthRow& row = f.in.growth[0];
+    const auto bytes = static_cast<double>(row.bytes);
+    const bool known = row.of_growth >= 0;
+    // One that is not the largest stands first since it grows just now.
+    const bool first = std::all_of(f.in.growth.begin(), f.in.growth.end(), [&](const auto& r) {
+        return r.bytes <= row.bytes;
+    });
+    if (f.share(bytes) < .05 || (known && first && row.of_growth < .25)) {
+        return nullptr;
+    }
+    const KeySummary* keys = f.in.sample;
+    if (!known || row.of_growth >= .5 || keys == nullptr || keys->groups.empty() ||
+        (keys->sampled < 20 && !keys->complete)) {
+        return &row;
+    }
+    const KeyGroup& largest = keys->groups.front();
+    const bool seen = std::any_of(f.in.growth.begin(), f.in.growth.end(), [&](const GrowthRow& r) {
+        return r.pattern == largest.pattern;
+    });
+    return !seen && largest.bytes > 2 * bytes ? nullptr : &row;
 }
 
 void advise_growth(const Figures& f, Story& story) {
@@ -135,6 +157,14 @@ void advise_eviction(const Figures& f, Story& story) {
         story.advice.emplace_back(
             "turn on allkeys eviction only if all that scripts write here may be lost: job queues "
             "are built of scripts, and would lose entries"
+        );
+        return;
+    }
+    if (f.in.sample != nullptr && f.in.sample->unexplained > 0 && !f.keyless) {
+        story.advice.push_back(
+            "turn on no eviction before it is known what holds the other " +
+            size(f.in.sample->unexplained) +
+            ": it may be a queue, which would lose its entries (redis-cli --memkeys -i 0.01)"
         );
         return;
     }

@@ -129,7 +129,10 @@ double replica_promoted(const Figures& f) noexcept {
 }
 
 double oversized_write(const Figures& f) noexcept {
-    const double evictable = static_cast<double>(std::max<std::int64_t>(f.in.state.evictable, 0));
+    double evictable = static_cast<double>(std::max<std::int64_t>(f.in.state.evictable, 0));
+    if (f.sample().family == EvictionFamily::volatile_keys) {
+        evictable = std::min(evictable, f.ttl_share * f.data);
+    }
     const double room = f.room_before + evictable;
     if (!f.limited || f.write_need <= room || f.write_need < std::max(16384., .002 * f.ceiling)) {
         return 0;
@@ -218,9 +221,7 @@ double few_evictable_keys(const Figures& f) noexcept {
     if (f.sample().family != EvictionFamily::volatile_keys || !had_evictable_keys(f)) {
         return 0;
     }
-    const double left = f.sample().keys > 0 ? static_cast<double>(f.sample().expires) /
-                                                  static_cast<double>(f.sample().keys)
-                                            : 0;
+    const double left = f.ttl_share;
     const bool drains = f.drained_in && *f.drained_in < 120;
     const double gone = std::max(
         curve(left, std::array<Step, 2>{{{.02, 1}, {.3, f.reply ? .5 : 0}}}), drains ? .9 : 0

@@ -108,9 +108,14 @@ policy::GrowthLedger ControlPlane::growth_of_shards(policy::Nanos now) const {
 std::vector<policy::GrowthRow> ControlPlane::growth_rows(std::size_t count, std::int64_t reached)
     const {
     const policy::Nanos now = net::monotonic_now();
-    return growth_of_shards(now).top(
-        count, now, measured_growth_.bytes(reached).value_or(HUGE_VAL)
-    );
+    const double grown = measured_growth_.bytes(reached).value_or(HUGE_VAL);
+    std::vector<policy::GrowthRow> rows = growth_of_shards(now).top(count, now, grown);
+    if (grown > 0 && grown < HUGE_VAL) {
+        for (policy::GrowthRow& row : rows) {
+            row.of_growth = std::min(1., static_cast<double>(row.bytes) / grown);
+        }
+    }
+    return rows;
 }
 
 void ControlPlane::remember_growth() {

@@ -83,6 +83,58 @@ TEST(DiagnoseKeys, ListsAndStreamsAreNeverToBeEvicted) {
     }
 }
 
+TEST(DiagnoseKeys, ASmallQueueAndWhatIsUnknownAreNotToBeEvictedEither) {
+    const Scene scene({}, sample_of("noeviction_full"));
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    EXPECT_TRUE(says(look(scene, keys).advice, "maxmemory-policy allkeys"));
+    keys.queues = 1;
+    EXPECT_FALSE(says(look(scene, keys).advice, "maxmemory-policy allkeys"));
+    keys.queues = 0;
+    keys.unexplained = 3e6;
+    const Diagnosis d = look(scene, keys);
+    EXPECT_FALSE(says(d.advice, "maxmemory-policy allkeys")) << all_of(d);
+    EXPECT_TRUE(says(d.advice, "no eviction before it is known what holds the other 2.9 MiB"));
+}
+
+// Scripts write what the ledger does not see.
+TEST(DiagnoseKeys, WhoDidASmallPartIsNoCulprit) {
+    Scene scene({}, sample_of("noeviction_full"));
+    scene.growth = {{"doc:*", "web", "SET", 10'000'000, 1.0, .6}};
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    keys.groups.front() = {
+        .pattern = "out:*",
+        .type = KeyType::string,
+        .keys = 20,
+        .bytes = 22e6,
+        .share = {.6, .7, .8}};
+    EXPECT_TRUE(says(look(scene, keys).advice, "find out why doc:* grew"));
+    for (const double of_growth : {.1, .4}) {
+        scene.growth.front().of_growth = of_growth;
+        const Diagnosis d = look(scene, keys);
+        EXPECT_FALSE(says(d.advice, "find out why doc:* grew")) << all_of(d);
+        EXPECT_TRUE(says(d.advice, "start with out:*")) << all_of(d);
+    }
+    keys.groups.front().pattern = "doc:*";
+    EXPECT_TRUE(says(look(scene, keys).advice, "find out why doc:* grew")) << "it is the largest";
+
+    keys.groups.front().pattern = "out:*";
+    keys.sampled = 2;
+    EXPECT_FALSE(says(look(scene, keys).advice, "start with")) << "of a sample that has just begun";
+}
+
+// Many small keys with a TTL are no room.
+TEST(DiagnoseKeys, WhatIsEvictableCountsByItsBytes) {
+    MemorySample server = sample_of("volatile_no_ttl");
+    server.expires = server.keys * 3 / 4;
+    const Scene scene({}, server);
+    KeySummary keys = with_big_key(KeyType::string, 200);
+    keys.keys = server.keys;
+    keys.with_ttl_bytes = {.6, .7, .8};
+    EXPECT_NE(look(scene, keys).cause, Cause::few_evictable_keys);
+    keys.with_ttl_bytes = {0, .01, .02};
+    EXPECT_EQ(look(scene, keys).cause, Cause::few_evictable_keys);
+}
+
 TEST(DiagnoseKeys, ASampleOfOtherDataSaysNothing) {
     const Scene scene({}, sample_of("noeviction_full"));
     KeySummary keys = with_big_key(KeyType::hash, 20'000'000);
