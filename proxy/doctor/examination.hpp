@@ -73,6 +73,8 @@ class Examination {
     [[nodiscard]] policy::Diagnosis judge(
         const policy::MemoryState& state, const Findings& findings
     ) const;
+    [[nodiscard]] bool look_has_reclaimed() const;
+    void tell_reclaimed(policy::Diagnosis& diagnosis) const;
     void lack(std::string what, std::string_view reason);
     void lack_room(const std::string& what);
     [[nodiscard]] boost::asio::awaitable<std::string> give_name();

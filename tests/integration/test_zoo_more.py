@@ -1,10 +1,11 @@
 # More planted incidents and healthy look-alikes: shapes that once were named wrongly, or without their culprit.
 import itertools
+import json
 import threading
 import unittest
 
 from harness import RedisServer, Spillway, free_port, until
-from test_zoo import MB, REFUSED, Zoo
+from test_zoo import MB, REFUSED, Zoo, doctor
 from wire import Wire, encode
 
 
@@ -34,6 +35,39 @@ class Incidents(Zoo):
                 break
         told = self.sick("script-memory", "functions hold", "FUNCTION DELETE")
         self.assertNotIn("SCRIPT FLUSH", " ".join(told["advice"]))
+
+    def test_a_small_queue_among_many_strings(self):
+        for command, key in (("LPUSH", "mail"), ("XADD", "orders")):
+            with self.subTest(command):
+                self.server(maxmemory="48mb")
+                fields = ("*", "d") if command == "XADD" else ()
+                self.redis.control.pipeline([(command, key, *fields, "m" * 400)] * 8000)
+                self.refuse(key="cache:page:{}", size=1200)
+                told = self.sick("noeviction-at-ceiling", "do not turn on allkeys eviction")
+                self.assertNotIn("maxmemory-policy allkeys", " ".join(told["advice"]))
+
+    def test_keys_that_differ_in_words(self):
+        self.server(maxmemory="32mb")
+        word = lambda n: "".join(chr(97 + n // 26 ** i % 26) for i in range(4))
+        for start in itertools.count(0, 400):
+            said = self.redis.control.pipeline([("SET", f"profile:{word(7919 * n)}:{word(104729 * n)}:settings", "x" * 700)
+                                                for n in range(start, start + 400)])
+            if str(said[-1]).startswith(REFUSED):
+                break
+        self.sick("noeviction-at-ceiling", "profile:*:*:settings (string) holds 100 %", "start with profile:*:*:settings")
+
+    def test_keys_that_have_expired_and_are_still_held(self):
+        self.server(maxmemory="24mb", enable_debug_command="yes")
+        self.redis.command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        numbers = itertools.count()
+        while self.redis.control.pipeline([("SET", f"otp:{next(numbers)}", "x" * 300, "PX", 500) for _ in range(400)])[-1] == "OK":
+            pass
+        last = next(numbers) - 500
+        until("keys that have expired", lambda: self.redis.command("PTTL", f"otp:{last}") == -2)
+        told = json.loads(doctor(self.redis.url, "--json")[1])
+        self.sick("noeviction-at-ceiling", "keys had expired but were still held; looking at them freed",
+                  "active-expire-effort", told=told)
+        self.assertLess(self.redis.used_memory(), 12 * MB)
 
     def test_one_node_of_a_cluster_is_full(self):
         nodes = [self.server(maxmemory="32mb", cluster_enabled="yes", cluster_port=free_port()) for _ in range(3)]
@@ -133,6 +167,32 @@ class Proxy(Zoo):
         wire.pipeline([("SET", f"k:{n}", "x" * 900) for n in range(45_000)])
         told = until("quiet", lambda: (d := self.spillway.api("diagnosis"))["state"] == "healthy" and d, 4)
         self.assertEqual(told["also"], [])
+
+    def test_what_a_script_wrote_is_the_culprit(self):
+        self.server(maxmemory="48mb")
+        wire, script = self.proxy(), self.enterContext(Wire(self.spillway.endpoint))
+        wire.pipeline([("SET", f"doc:{n}", "x" * 700) for n in range(20_000)])
+        script.command("EVAL", "for i = 1, 100 do redis.call('SET', 'out:' .. i, string.rep('x', 1000000)) end", 0)
+        self.refuse(wire, key="doc:new:{}", size=700, count=20)
+        advice = until("the culprit", lambda: (d := self.first_incident()) and (said := " ".join(d["advice"]))
+                       and "out:*" in said and said, 30)
+        self.assertNotIn("find out why doc:*", advice)
+
+    def test_the_writer_of_keys_that_differ_in_words_is_named(self):
+        self.server(maxmemory="48mb")
+        wire, other = self.proxy(), self.enterContext(Wire(self.spillway.endpoint))
+        for connection, name in ((wire, "web"), (other, "login")):
+            connection.command("CLIENT", "SETNAME", name)
+        other.pipeline([("SET", f"session:{n:032x}", "x" * 300, "EX", 1800) for n in range(10_000)])
+        word = lambda n: "".join(chr(97 + n // 26 ** i % 26) for i in range(4))
+        for start in itertools.count(0, 400):
+            said = wire.pipeline([("SET", f"profile:{word(7919 * n)}:{word(104729 * n)}:settings", "x" * 700)
+                                  for n in range(start, start + 400)])
+            if str(said[-1]).startswith(REFUSED):
+                break
+        row = until("the writer", lambda: (d := self.first_incident()) and d["top_growth"] and d["top_growth"][0])
+        self.assertEqual((row["client"], row["command"]), ("web", "SET"))
+        self.assertTrue(row["pattern"].startswith("profile:*"), row)
 
     def test_memory_that_no_key_explains(self):
         self.server(maxmemory="32mb", tracking_table_max_keys=0)
