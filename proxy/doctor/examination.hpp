@@ -54,6 +54,8 @@ class Examination {
     [[nodiscard]] boost::asio::awaitable<std::string> run(Findings& findings);
 
   private:
+    static constexpr unsigned samples_before = 3;  // of the keys being sampled, and after it
+
     [[nodiscard]] boost::asio::awaitable<std::string> connect();
     [[nodiscard]] boost::asio::awaitable<std::string> take_sample(Findings& findings);
     [[nodiscard]] boost::asio::awaitable<std::string> watch(Findings& findings, unsigned samples);

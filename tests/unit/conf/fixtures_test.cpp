@@ -71,6 +71,9 @@ TEST(Fixtures, OneSetsEveryKeyToSomethingElseThanItsDefault) {
     Config defaults;
     defaults.guard.rules.emplace_back();
     for (const Key& key : keys()) {
+        if (path_of(key) == "admin.token_file") {
+            continue;  // it stands in the place of admin.token
+        }
         EXPECT_EQ(origin_of(loaded, key, 0).kind, Origin::Kind::file) << path_of(key);
         EXPECT_FALSE(same_value(key, loaded.config, defaults, 0)) << path_of(key);
     }

@@ -126,7 +126,7 @@ TEST(DoctorReport, KeysCannotBreakTheTerminal) {
     const std::string text = report_text(findings, {});
     EXPECT_EQ(text.find('\x1b'), std::string::npos);
     EXPECT_EQ(text.find('\x07'), std::string::npos);
-    EXPECT_NE(text.find("a?[2Jb?ccc"), std::string::npos) << text;
+    EXPECT_NE(text.find(R"(a\x1b[2Jb\x0accc)"), std::string::npos) << text;
 }
 
 TEST(DoctorExamination, GrowthIsWhatEachHalfOfTheWatchShows) {

@@ -325,7 +325,7 @@ TEST(IncidentDesk, AnEndOfTheProcessTellsWhatIsLeftToTell) {
     desk.knows("noeviction_full");
     desk.oom();  // its record still waits for a sample
     const auto records = desk->finish(desk.moment());
-    EXPECT_EQ(kinds(records), "oom incident_opened incident_closed");
+    EXPECT_EQ(kinds(records), "incident_opened oom incident_closed");
     EXPECT_EQ(desk->incidents().size(), 1U);
     EXPECT_EQ(kinds(desk->finish(desk.moment())), "");
 }
