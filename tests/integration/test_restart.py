@@ -111,8 +111,7 @@ class Handover(RestartTest):
         text = self.spillway.config_path.read_text()
         self.spillway.config_path.write_text(text.replace(f"127.0.0.1:{self.spillway.admin_port}", f"127.0.0.1:{other}"))
         self.take_over()
-        with self.assertRaises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", self.spillway.admin_port)).close()
+        until("nobody at the address of before", lambda: self.refuses(self.spillway.admin_port))
         self.spillway.admin_port = other
         until("the new address", lambda: self.spillway.get("/readyz")[0] == 200)
 
@@ -137,6 +136,14 @@ class Handover(RestartTest):
         self.assertEqual(self.spillway.child.returncode, 0)
         until("the last to serve as admin, too", lambda: self.spillway.get("/readyz")[0] == 200)
         self.assertFalse(gone(self.pids[-1]))
+
+    @staticmethod
+    def refuses(port):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
 
     def test_takes_over_what_a_restart_changes(self):
         self.start()
