@@ -252,7 +252,7 @@ std::string help_for_run() {
            "reads\n"
            "the file anew; SIGUSR1 opens the log file anew; SIGUSR2 puts a new process in the "
            "place\n"
-           "of this one, unnoticed.\n" +
+           "of this one, which serves its clients until drain_timeout.\n" +
            std::string(exit_codes).substr(1);
 }
 
