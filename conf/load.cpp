@@ -380,6 +380,17 @@ Origin origin_of(const Loaded& loaded, const Key& key, std::size_t item) {
     return found == loaded.origins.end() ? Origin{} : found->second;
 }
 
+Problem problem_at(
+    const Loaded& loaded, const Key& key, std::size_t item, std::string_view message
+) {
+    const Origin origin = origin_of(loaded, key, item);
+    return {
+        .file = origin.kind == Origin::Kind::flag ? std::string(origin.flag) : loaded.file,
+        .line = origin.place.line,
+        .column = origin.place.column,
+        .message = path_of(key, item).append(": ").append(message)};
+}
+
 std::string to_string(const Origin& origin, std::string_view file) {
     switch (origin.kind) {
         case Origin::Kind::built_in:

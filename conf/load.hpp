@@ -65,6 +65,11 @@ using LoadResult = std::variant<Loaded, Problems>;
 
 [[nodiscard]] Origin origin_of(const Loaded& loaded, const Key& key, std::size_t item);
 
+// About the value of a key, where it was set; `message` follows its path.
+[[nodiscard]] Problem problem_at(
+    const Loaded& loaded, const Key& key, std::size_t item, std::string_view message
+);
+
 // "default", "spillway.toml:12", "flag --mode" or "POST /api/v1/mode".
 [[nodiscard]] std::string to_string(const Origin& origin, std::string_view file);
 

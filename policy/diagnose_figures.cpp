@@ -2,6 +2,8 @@
 // and the event.
 #include "policy/diagnose_figures.hpp"
 
+#include "policy/wording.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -349,12 +351,12 @@ constexpr double rehash_bytes_per_element = 16;  // a table that doubles when an
 
 void look_for_overshoot(Figures& f) noexcept {
     const MemorySample& s = f.sample();
-    const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over);
+    f.data_over = std::min(f.data - f.write_held - f.ceiling, f.always_over);
     double possible = script_bytes_per_us * static_cast<double>(s.script_us);
     if (f.biggest != nullptr && f.biggest->type != KeyType::string) {
         possible += rehash_bytes_per_element * bytes(f.biggest->length);
     }
-    f.overshot = f.limited && over > 0 && (s.bulk_calls > 0 || possible > over);
+    f.overshot = f.limited && f.data_over > 0 && (s.bulk_calls > 0 || possible > f.data_over);
 }
 
 }  // namespace
@@ -363,11 +365,7 @@ std::string overshooter(const Figures& f) {
     const MemorySample& s = f.sample();
     std::string text = s.script_calls > 0 ? "scripts" : "";
     if (!s.bulk_command.empty()) {
-        std::string command = s.bulk_command;
-        std::transform(command.begin(), command.end(), command.begin(), [](char c) {
-            return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-        });
-        text += (text.empty() ? "" : " and ") + command;
+        text += (text.empty() ? "" : " and ") + upper_case(s.bulk_command);
     }
     return text;
 }

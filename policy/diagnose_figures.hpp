@@ -56,6 +56,7 @@ struct Figures {
     double jumped = 0;  // dataset grew by this in two seconds though no key was added
     double always_over =
         0;                 // lasting memory was above the ceiling by this all the time; or negative
+    double data_over = 0;  // and data is, its own buffers left out; or negative
     double room_seen = 0;  // at the best moment of the last seconds
 
     // What data above the ceiling is, if nobody lowered that: a script or a command that takes more

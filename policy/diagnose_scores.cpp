@@ -74,8 +74,7 @@ template <std::size_t Count>
         f.in.facts.within_limit_at) {
         return 0;
     }
-    const double over = std::min(f.data - f.write_held - f.ceiling, f.always_over) / f.ceiling;
-    return curve(over, std::array<Step, 3>{{{.03, 0}, {.05, .9}, {.07, .96}}});
+    return curve(f.data_over / f.ceiling, std::array<Step, 3>{{{.03, 0}, {.05, .9}, {.07, .96}}});
 }
 
 // Keys with a TTL have been there, as we saw or as evictions prove: under volatile-* only such keys

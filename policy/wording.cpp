@@ -1,6 +1,7 @@
 // Figures as a person writes them: sizes, shares and durations in the sentences of a diagnosis.
 #include "policy/wording.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -41,6 +42,14 @@ std::string percent_text(double share) {
         return "under 0.1 %";
     }
     return rounded(std::min(percent, 1e6)).append(" %");
+}
+
+std::string upper_case(std::string_view name) {
+    std::string text(name);
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    return text;
 }
 
 std::string count_text(std::int64_t count) {

@@ -16,6 +16,9 @@ namespace spillway::policy {
 // "1,234,567"
 [[nodiscard]] std::string count_text(std::int64_t count);
 
+// Of its ASCII letters; as commands are written.
+[[nodiscard]] std::string upper_case(std::string_view name);
+
 // "250 ms", "2.5 s", "90 s", "10 min", "5 h"
 [[nodiscard]] std::string duration_text(double seconds);
 

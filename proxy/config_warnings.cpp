@@ -2,6 +2,7 @@
 #include "proxy/config_warnings.hpp"
 
 #include "conf/text.hpp"
+#include "policy/wording.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -9,14 +10,6 @@
 
 namespace spillway {
 namespace {
-
-std::string in_upper_case(std::string_view name) {
-    std::string upper(name);
-    std::ranges::transform(upper, upper.begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    return upper;
-}
 
 bool is_known(const resp::CommandTable& commands, std::string_view name) {
     const std::size_t space = name.find(' ');
@@ -33,12 +26,7 @@ std::string placed(
     const std::string& message
 ) {
     const conf::Key& key = *conf::find_key(section, name);
-    const conf::Origin origin = conf::origin_of(loaded, key, item);
-    return conf::to_string(conf::Problem{
-        .file = origin.kind == conf::Origin::Kind::flag ? std::string(origin.flag) : loaded.file,
-        .line = origin.place.line,
-        .column = origin.place.column,
-        .message = conf::path_of(key, item) + ": " + message});
+    return conf::to_string(conf::problem_at(loaded, key, item, message));
 }
 
 }  // namespace
@@ -50,7 +38,7 @@ std::optional<std::string_view> nearest_command(
     for (const resp::CommandInfo& command : commands.commands()) {
         names.push_back(command.name());
     }
-    return conf::nearest(in_upper_case(name), names);
+    return conf::nearest(policy::upper_case(name), names);
 }
 
 std::vector<std::string> config_warnings(

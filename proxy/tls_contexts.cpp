@@ -34,13 +34,8 @@ class Opener {
     void report(
         const net::TlsContext::Problem& problem, std::string_view section, std::size_t item
     ) {
-        const conf::Key& key = key_of(section, problem.field);
-        const conf::Origin origin = conf::origin_of(loaded_, key, item);
         problems_.push_back(
-            {.file = loaded_.file,
-             .line = origin.place.line,
-             .column = origin.place.column,
-             .message = conf::path_of(key, item) + ": " + problem.message}
+            conf::problem_at(loaded_, key_of(section, problem.field), item, problem.message)
         );
     }
 
