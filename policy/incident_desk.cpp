@@ -111,16 +111,21 @@ bool IncidentDesk::wants_sample() const noexcept {
     return open_ && std::any_of(open_->pending.begin(), open_->pending.end(), waits);
 }
 
+bool IncidentDesk::write_pending(Moment now, bool all) {
+    bool waiting = false;
+    for (auto& pending : open_->pending) {
+        const bool told = pending && pending->fresh && now.at >= keys_expected_until_;
+        if (pending && (all || told || now.at - pending->since.at >= sample_wait)) {
+            write_first(std::move(*std::exchange(pending, std::nullopt)), now);
+        }
+        waiting = waiting || pending;
+    }
+    return waiting;
+}
+
 std::vector<Record> IncidentDesk::tick(Moment now) {
     if (open_) {
-        bool waiting = false;
-        for (auto& pending : open_->pending) {
-            const bool told = pending && pending->fresh && now.at >= keys_expected_until_;
-            if (pending && (told || now.at - pending->since.at >= sample_wait)) {
-                write_first(std::move(*std::exchange(pending, std::nullopt)), now);
-            }
-            waiting = waiting || pending;
-        }
+        const bool waiting = write_pending(now, false);
         if (!waiting && now.at - open_->last_at >= quiet_close) {
             close(now);
         }
@@ -130,11 +135,7 @@ std::vector<Record> IncidentDesk::tick(Moment now) {
 
 std::vector<Record> IncidentDesk::finish(Moment now) {
     if (open_) {
-        for (auto& pending : open_->pending) {
-            if (pending) {
-                write_first(std::move(*std::exchange(pending, std::nullopt)), now);
-            }
-        }
+        (void)write_pending(now, true);
         close(now);
     }
     return std::exchange(records_, {});

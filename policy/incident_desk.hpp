@@ -148,6 +148,8 @@ class IncidentDesk {
         std::span<const GrowthRow> growth,
         Moment now
     );
+    // First records that have waited long enough, or all; true when others wait on.
+    [[nodiscard]] bool write_pending(Moment now, bool all);
     void write_first(Pending pending, Moment now);
     void revise(const MemoryState& state, Moment now);
     void look_again(const MemoryState& state, Moment now);

@@ -163,12 +163,8 @@ void KeyWalk::begin_search() {
     stage_ = choose_type() ? Stage::search : Stage::lengths;
 }
 
-bool KeyWalk::is_worth_a_search(KeyType type, const KeySummary& seen) const {
-    // What the sample has many of takes longest to look through, and its mean says most of it.
-    const auto of_type = std::count_if(sampled_.begin(), sampled_.end(), [type](const auto& key) {
-        return key.type == type;
-    });
-    const bool rare = static_cast<std::size_t>(of_type) <= sampled_.size() / 20;
+// What the sample has many of takes longest to look through, and its mean says most of it.
+bool KeyWalk::is_worth_a_search(KeyType type, bool rare, const KeySummary& seen) const {
     if (seen.unexplained > 0) {
         return true;
     }
@@ -194,15 +190,18 @@ bool KeyWalk::choose_type() {
     for (const SampledKey& key : sampled_) {
         ++counts[static_cast<std::size_t>(key.type)];
     }
-    const std::size_t many = sampled_.size() / 20;
+    const auto is_rare = [&](KeyType type) {
+        return counts[static_cast<std::size_t>(type)] <= sampled_.size() / 20;
+    };
     std::vector<KeyType> order = plan_.types.order;
     std::stable_partition(
         order.begin(),
         order.begin() + static_cast<std::ptrdiff_t>(std::min(plan_.types.used, order.size())),
-        [&](KeyType type) { return counts[static_cast<std::size_t>(type)] <= many; }
+        is_rare
     );
     const auto next = std::find_if(order.begin(), order.end(), [&](KeyType type) {
-        return !searched_types_[static_cast<std::size_t>(type)] && is_worth_a_search(type, seen);
+        return !searched_types_[static_cast<std::size_t>(type)] &&
+               is_worth_a_search(type, is_rare(type), seen);
     });
     if (next == order.end()) {
         return false;

@@ -93,7 +93,7 @@ class KeyWalk {
     void take_replies(std::span<const resp::Reply> replies);
     void advance();
     [[nodiscard]] bool is_missing() const;
-    [[nodiscard]] bool is_worth_a_search(KeyType type, const KeySummary& seen) const;
+    [[nodiscard]] bool is_worth_a_search(KeyType type, bool rare, const KeySummary& seen) const;
     [[nodiscard]] bool choose_type();
     void end_type();
     [[nodiscard]] bool look_closer();

@@ -457,23 +457,20 @@ void Shard::close_listeners() {
 }
 
 void Shard::drain() {
-    post([this] {
-        draining_ = true;
-        close_listeners();
-        touch_clock();
-        for (const auto& driver : sessions_) {
-            driver->drain();
-        }
-    });
+    end_sessions(&SessionDriver::drain);
 }
 
 void Shard::leave() {
-    post([this] {
+    end_sessions(&SessionDriver::leave);
+}
+
+void Shard::end_sessions(void (SessionDriver::*how)()) {
+    post([this, how] {
         draining_ = true;
         close_listeners();
         touch_clock();
         for (const auto& driver : sessions_) {
-            driver->leave();
+            (driver.get()->*how)();
         }
     });
 }

@@ -197,6 +197,7 @@ class Shard {
     void run_posts();
     [[nodiscard]] int wait_ms() const noexcept;
     void close_listeners();
+    void end_sessions(void (SessionDriver::*how)());
     void end_batch();
     void accept_waiting(Accepting& accepting);
     void end_pauses();
